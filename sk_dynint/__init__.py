@@ -1,1 +1,8 @@
+"""Dynamic feature-interaction models for click-through-rate prediction (DynInt)."""
+
+from sk_dynint._dynint import DynIntClassifier
+from sk_dynint.preprocessing import FieldEncoder
+
 __version__ = "0.1.0"
+
+__all__ = ["DynIntClassifier", "FieldEncoder", "__version__"]

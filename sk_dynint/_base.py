@@ -1,0 +1,466 @@
+"""Fit and predict, the same for every body: a scikit-learn classifier that holds a skorch net."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.special import expit
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.model_selection import train_test_split
+from sklearn.utils import Tags, _safe_indexing, assert_all_finite, check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+
+from sk_dynint._module import CTRModule
+from sk_dynint._training import CTRNet, SklearnCallbacks, Table, history_frame, seeded
+from sk_dynint.optim import OPTIMIZERS
+from sk_dynint.preprocessing import FieldEncoder
+
+MIN_ROWS_TO_SPLIT = 10_000
+"""From this many rows on, `early_stopping="auto"` sets a validation part aside."""
+
+MAX_ROWS_EXACT = 1_024
+"""Up to this many rows, `batch_size="auto"` trains on all of them at once, sorted and in float64,
+so that neither the order of rows nor writing a weight as repeated rows makes a difference."""
+
+OPTIMIZER_DEFAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "ftrl": ({"lr": 0.02}, {"lr": 0.1, "group": True}),
+    "adam": ({"lr": 1e-3}, {}),
+}
+"""Register name -> options of all parameters, and what differs for the embedding table."""
+
+
+def auto_batch_size(n_samples: int) -> int:
+    """Rows in a batch: all of a small table, else about 150 steps in a pass, at most 4096."""
+    if n_samples <= MAX_ROWS_EXACT:
+        return n_samples
+    return int(np.clip(2 ** round(np.log2(n_samples / 150)), 128, 4096))
+
+
+class Rows(NamedTuple):
+    """Raw columns, targets in {0, 1} and sample weights (None: not given)."""
+
+    X: Any
+    target: np.ndarray
+    weight: np.ndarray | None
+
+    def take(self, index: np.ndarray) -> Rows:
+        """Return the rows that `index` names."""
+        weight = None if self.weight is None else self.weight[index]
+        return Rows(_safe_indexing(self.X, index), self.target[index], weight)
+
+
+class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+    """Encoder, net and everything around them; a subclass says which body to build.
+
+    Subclasses define ``__init__``, extend ``_parameter_constraints`` and implement
+    ``_make_body``.
+    """
+
+    _parameter_constraints: dict[str, Any] = {
+        "embedding_dim": [Interval(Integral, 1, 4096, closed="both")],
+        "embedding_init_std": [Interval(Real, 0, None, closed="left"), None],
+        "oov": [StrOptions({"train", "zero"})],
+        "encoder": [HasMethods(["fit_transform", "transform"]), None],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), type],
+        "lr": [Interval(Real, 0, None, closed="neither"), None],
+        "optimizer_params": [dict, None],
+        "embedding_optimizer_params": [dict, None],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "averaging": [Interval(Real, 0, None, closed="left")],
+        "eval_every": [Interval(Integral, 1, None, closed="left"), None],
+        "early_stopping": ["boolean", StrOptions({"auto"})],
+        "scoring": [StrOptions({"logloss", "auc"})],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        "callbacks": [list, None],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "warm_start": ["boolean"],
+        "device": [str, torch.device],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def _make_body(self) -> Callable[[int, int], torch.nn.Module]:
+        """Check the body's parameters; return ``make_body(n_fields, embedding_dim)``."""
+        raise NotImplementedError
+
+    # ---------------------------------------------------------------- learning
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
+        """Learn from a table of clicks.
+
+        Parameters
+        ----------
+        X : DataFrame (pandas or polars) or array-like of shape (n_samples, n_features)
+            Raw columns: strings, categories, numbers, dates, with holes.
+        y : array-like of shape (n_samples,)
+            Labels of two classes: strings, bools or integers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            A row of weight k counts like k copies of it; weight 0 like its absence.
+        X_val, y_val, sample_weight_val : default=None
+            Rows for early stopping, instead of a part split off from `X`.
+
+        Returns
+        -------
+        self : object
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If `y` has missing values, one class only, or more than two; if columns or parameters
+            are not as documented; if the loss becomes infinite or NaN.
+        """
+        make_body = self._checked_body()
+        warm = self.warm_start and hasattr(self, "net_")
+        rows = self._check_rows(X, y, sample_weight, classes=None, reset=not warm)
+        random_state = check_random_state(self.random_state)
+        if X_val is None:
+            rows, valid = self._split(rows, random_state)
+        else:
+            valid = self._check_rows(X_val, y_val, sample_weight_val, self.classes_, reset=False)
+        table = self._encode(rows, fit=not warm)
+        valid_table = None if valid is None else self._encode(valid, fit=False)
+        if not warm:
+            self.net_ = self._make_net(table, make_body, random_state)
+        return self._train(table, valid_table, random_state, routed=(X, y))
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+    ) -> Self:
+        """Make one pass over more rows.
+
+        The first call fits the encoder; later calls keep its levels: a level it has not seen is
+        index 0, which all rare and unseen levels of a field share, and which is trained.
+
+        Parameters
+        ----------
+        X : DataFrame (pandas or polars) or array-like of shape (n_samples, n_features)
+            Raw columns, the same at every call.
+        y : array-like of shape (n_samples,)
+            Labels.
+        classes : array-like of shape (2,), default=None
+            Both labels; needed at the first call only.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        self : object
+            The classifier.
+        """
+        make_body = self._checked_body()
+        first = not hasattr(self, "net_")
+        if first and classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        known = self.classes_ if classes is None else np.unique(column_or_1d(classes))
+        if not first and not np.array_equal(known, self.classes_):
+            raise ValueError(
+                f"classes={classes!r} differ from those of the first call, "
+                f"{self.classes_.tolist()}"
+            )
+        rows = self._check_rows(X, y, sample_weight, classes=known, reset=first)
+        random_state = check_random_state(self.random_state)
+        table = self._encode(rows, fit=first)
+        if first:
+            self.net_ = self._make_net(table, make_body, random_state)
+        return self._train(table, None, random_state, passes=1)
+
+    def _checked_body(self) -> Callable[[int, int], torch.nn.Module]:
+        """Try body, optimizer and device on nothing, so that a wrong option fails at once."""
+        make_body = self._make_body()
+        optimizer, options, table_options = self._resolve_optimizer()
+        nothing = torch.nn.Parameter(torch.zeros(1, 1, device=self.device))
+        optimizer([nothing], **options)
+        optimizer([nothing], **options | table_options)
+        with warnings.catch_warnings(), seeded(np.random.RandomState(0), self.device):
+            warnings.simplefilter("ignore")  # one field is no case to warn about
+            make_body(1, self.embedding_dim)
+        return make_body
+
+    def _check_rows(
+        self, X: Any, y: Any, sample_weight: Any, classes: Any, *, reset: bool
+    ) -> Rows:
+        """Check lengths, labels and weights; drop rows of weight zero; set `classes_`."""
+        X = self._check_columns(X, y, reset=reset)
+        y = column_or_1d(y, warn=True)
+        check_consistent_length(X, y)
+        if n_missing := int(pd.isna(y).sum()):
+            raise ValueError(f"Input y contains NaN: {n_missing} of {len(y)} labels are missing")
+        assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
+        weight = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            )
+            kept = np.flatnonzero(weight)
+            if len(kept) == 0:
+                raise ValueError("all rows have sample_weight zero; at least one must be above it")
+            X, y, weight = _safe_indexing(X, kept), y[kept], weight[kept]
+        self.classes_ = _check_classes(y, np.unique(y) if classes is None else classes)
+        return Rows(X, (y == self.classes_[1]).astype(np.float64), weight)
+
+    def _check_columns(self, X: Any, y: Any = "no_validation", *, reset: bool) -> Any:
+        """Check the shape of `X` and compare it with what was fitted; dtypes are the encoder's."""
+        X = as_table(X, self)
+        validate_data(self, X, y, reset=reset, skip_check_array=True)
+        return X
+
+    def _split(
+        self, rows: Rows, random_state: np.random.RandomState
+    ) -> tuple[Rows, Rows | None]:
+        """Set validation rows aside, if wanted, before the encoder sees anything."""
+        n_samples = len(rows.target)
+        wanted = self.early_stopping
+        if wanted == "auto":
+            wanted = n_samples >= MIN_ROWS_TO_SPLIT
+        if not wanted:
+            return rows, None
+        train, valid = train_test_split(
+            np.arange(n_samples),
+            test_size=self.validation_fraction,
+            stratify=rows.target,
+            random_state=random_state,
+        )
+        return rows.take(np.sort(train)), rows.take(np.sort(valid))
+
+    def _encode(self, rows: Rows, *, fit: bool) -> Table:
+        """Columns to field indices, sample weights times class weights."""
+        if fit:
+            self.encoder_ = FieldEncoder() if self.encoder is None else clone(self.encoder)
+            options = {} if rows.weight is None else {"sample_weight": rows.weight}
+            codes = self.encoder_.fit_transform(rows.X, **options)
+        else:
+            codes = self.encoder_.transform(rows.X)
+        weight = np.ones(len(codes)) if rows.weight is None else rows.weight
+        if self.class_weight is not None:
+            labels = self.classes_[rows.target.astype(int)]
+            by_class = compute_class_weight(
+                self.class_weight, classes=self.classes_, y=labels, sample_weight=rows.weight
+            )
+            weight = weight * by_class[rows.target.astype(int)]
+        return Table(codes, rows.target, weight)
+
+    def _make_net(
+        self,
+        table: Table,
+        make_body: Callable[[int, int], torch.nn.Module],
+        random_state: np.random.RandomState,
+    ) -> CTRNet:
+        """Build the module and its optimizer."""
+        optimizer, options, table_options = self._resolve_optimizer()
+        rate = float(np.average(table.target, weights=table.weight).clip(1e-6, 1 - 1e-6))
+        net = CTRNet(
+            CTRModule,
+            module__cardinalities=self.encoder_.cardinalities_,
+            module__embedding_dim=self.embedding_dim,
+            module__make_body=make_body,
+            module__base_logit=np.log(rate / (1 - rate)),
+            module__init_std=self.embedding_init_std,
+            module__oov=self.oov,
+            module__sparse=getattr(optimizer, "supports_sparse", False),
+            orthogonal_penalty=getattr(self, "orthogonal_penalty", 0.0),
+            optimizer=optimizer,
+            optimizer__param_groups=[
+                ("embedding.weight", table_options),
+                ("first_order.weight", table_options),
+            ],
+            **{f"optimizer__{name}": value for name, value in options.items()},
+            device=self.device,
+            verbose=0,
+        )
+        exact = len(table) <= MAX_ROWS_EXACT
+        with seeded(random_state, self.device):
+            net.initialize()
+            net.module_.to(torch.float64 if exact else torch.float32)
+        return net
+
+    def _resolve_optimizer(self) -> tuple[type, dict[str, Any], dict[str, Any]]:
+        """Optimizer class, its options, and what differs for the embedding table."""
+        cls = OPTIMIZERS.get(self.optimizer, self.optimizer)
+        options, table_options = OPTIMIZER_DEFAULTS.get(self.optimizer, ({"lr": 1e-3}, {}))
+        options = options | (self.optimizer_params or {})
+        if self.lr is not None:
+            options["lr"] = self.lr
+        return cls, options, table_options | (self.embedding_optimizer_params or {})
+
+    def _train(
+        self,
+        table: Table,
+        valid: Table | None,
+        random_state: np.random.RandomState,
+        passes: int | None = None,
+        routed: tuple[Any, Any] | None = None,
+    ) -> Self:
+        """Run the net over the table; `routed` (X, y) goes to scikit-learn callbacks."""
+        passes = passes or self.max_epochs
+        n_samples = len(table)
+        batch_size = self.batch_size
+        if batch_size == "auto":
+            batch_size = auto_batch_size(n_samples)
+        shuffled = batch_size < n_samples
+        if not shuffled:
+            table.sort()
+        n_steps = passes * -(-n_samples // batch_size)
+        period = self.eval_every or -(-n_samples // batch_size)
+        callbacks = list(self.callbacks or [])
+        if routed is not None:
+            context = self._init_callback_context(max_subtasks=-(-n_steps // period))
+            context.call_on_fit_task_begin(estimator=self, X=routed[0], y=routed[1])
+            callbacks.append(SklearnCallbacks(self, context))
+        with seeded(random_state, self.device) as seed:
+            self.net_.train_on(
+                table,
+                valid,
+                batch_size=batch_size,
+                period=period,
+                passes=passes,
+                seed=seed if shuffled else None,
+                callbacks=callbacks,
+                metric=self.scoring,
+                patience=self.patience,
+                average=self.averaging if routed is not None else 0.0,
+                progress=bool(self.verbose),
+            )
+        self.history_ = history_frame(self.net_.history)
+        self.n_iter_ = int(self.history_["step"].iloc[-1])
+        self.n_pruned_rows_ = self.net_.module_.embedding.n_zero_rows()
+        if routed is not None:
+            context.call_on_fit_task_end(
+                estimator=self, X=routed[0], y=routed[1], reconstruction_attributes={}
+            )
+        return self
+
+    # -------------------------------------------------------------- predicting
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Logit of the second class.
+
+        Parameters
+        ----------
+        X : DataFrame (pandas or polars) or array-like of shape (n_samples, n_features)
+            Raw columns, as in `fit`; levels that were not seen there are allowed.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Log-odds of ``classes_[1]``.
+        """
+        check_is_fitted(self)
+        X = self._check_columns(X, reset=False)
+        return self.net_.logits(self.encoder_.transform(X))
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : DataFrame (pandas or polars) or array-like of shape (n_samples, n_features)
+            Raw columns, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, 2)
+            Columns in the order of ``classes_``.
+        """
+        logit = self.decision_function(X)
+        return np.column_stack([expit(-logit), expit(logit)])
+
+    def predict(self, X: Any) -> np.ndarray:
+        """More probable class.
+
+        Parameters
+        ----------
+        X : DataFrame (pandas or polars) or array-like of shape (n_samples, n_features)
+            Raw columns, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels out of ``classes_``.
+        """
+        second = self.decision_function(X) > 0
+        return self.classes_[second.astype(int)]
+
+    # ---------------------------------------------------------------- protocol
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters; ``encoder__min_count=5`` also works while `encoder` is None.
+
+        Parameters
+        ----------
+        **params : dict
+            Estimator parameters.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        if self.encoder is None and any(name.startswith("encoder__") for name in params):
+            self.encoder = FieldEncoder()
+        return super().set_params(**params)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "history_")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags
+
+
+def as_table(X: Any, estimator: Any) -> Any:
+    """Frames as they are; anything else as a two-dimensional array."""
+    if hasattr(X, "columns"):
+        return X
+    return check_array(X, dtype=None, ensure_all_finite=False, estimator=estimator, input_name="X")
+
+
+def _check_classes(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the two classes, or say why there are not two."""
+    if len(classes) > 2:
+        raise ValueError(
+            "Only binary classification is supported. The type of the target is multiclass: "
+            f"{len(classes)} classes. Wrap the estimator in "
+            "sklearn.multiclass.OneVsRestClassifier."
+        )
+    if len(classes) < 2:
+        raise ValueError(f"y has one class only, {classes.tolist()}; it must have two")
+    if len(unknown := np.setdiff1d(y, classes)):
+        raise ValueError(f"y has labels {unknown.tolist()} that are not in {classes.tolist()}")
+    return classes

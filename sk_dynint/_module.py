@@ -1,0 +1,155 @@
+"""From field indices to one logit: the embedding table, and the sum of the parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class FieldEmbedding(nn.Module):
+    r"""One table for all fields; field i owns a block of ``cardinalities[i]`` rows (paper, Eq. 1).
+
+    Parameters
+    ----------
+    cardinalities : sequence of int
+        Number of indices of each field.
+    embedding_dim : int
+        D, length of a row.
+    init_std : float, default=None
+        Standard deviation of the normal start; None means 1/√D.
+    oov : {"train", "zero"}, default="train"
+        Rows of index 0 (rare or unseen) and 1 (missing): trained like any other, or the constant
+        zero vector as in the authors' code.
+    sparse : bool, default=True
+        Whether the gradient is a sparse tensor of the batch's rows, duplicates already summed.
+
+    Notes
+    -----
+    Shape: (B, F) int -> (B, F, D).
+    """
+
+    offsets: Tensor
+
+    def __init__(
+        self,
+        cardinalities: Sequence[int],
+        embedding_dim: int,
+        *,
+        init_std: float | None = None,
+        oov: Literal["train", "zero"] = "train",
+        sparse: bool = True,
+    ) -> None:
+        super().__init__()
+        sizes = torch.as_tensor(cardinalities, dtype=torch.int64)
+        self.register_buffer("offsets", sizes.cumsum(0) - sizes, persistent=False)
+        self.oov = oov
+        self.sparse = sparse
+        std = embedding_dim**-0.5 if init_std is None else init_std
+        self.weight = nn.Parameter(std * torch.randn(int(sizes.sum()), embedding_dim))
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Look up the rows of ``X`` (B, F)."""
+        rows = X + self.offsets
+        if self.sparse and torch.is_grad_enabled():
+            embedding = _RowLookup.apply(self.weight, rows)
+        else:
+            embedding = functional.embedding(rows, self.weight)
+        if self.oov == "zero":
+            embedding = embedding * (X > 1).unsqueeze(-1)
+        return embedding
+
+
+    def n_zero_rows(self) -> int:
+        """Count the rows that are exactly zero: pruned by group lasso."""
+        return int((self.weight == 0).all(1).sum())
+
+
+class _RowLookup(torch.autograd.Function):
+    """Row lookup with a coalesced sparse gradient.
+
+    ``nn.Embedding(sparse=True)`` returns one gradient row per index and leaves the summing of
+    duplicates to ``coalesce``, which sorts the values too; here only the indices are sorted.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, rows: Tensor) -> Tensor:
+        ctx.save_for_backward(rows)
+        ctx.table_shape = weight.shape
+        return functional.embedding(rows, weight)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (rows,) = ctx.saved_tensors
+        touched, inverse = torch.unique(rows, return_inverse=True)
+        values = grad.new_zeros(len(touched), ctx.table_shape[1])
+        values.index_add_(0, inverse.flatten(), grad.reshape(-1, ctx.table_shape[1]))
+        table_grad = torch.sparse_coo_tensor(
+            touched.unsqueeze(0),
+            values,
+            ctx.table_shape,
+            is_coalesced=True,
+            check_invariants=False,
+        )
+        return table_grad, None
+
+
+class CTRModule(nn.Module):
+    r"""``logit = bias + first_order(X) + body(embedding(X))``.
+
+    Parameters
+    ----------
+    cardinalities : sequence of int
+        Number of indices of each field.
+    embedding_dim : int
+        D.
+    make_body : callable
+        ``make_body(n_fields, embedding_dim)`` returns the body: a module (B, F, D) -> (B,) with
+        the class attribute ``first_order``, which says whether it wants one weight per index
+        beside it.
+    base_logit : float, default=0.0
+        Start of the bias: the log-odds of the training labels.
+    init_std, oov, sparse
+        See :class:`FieldEmbedding`.
+
+    Notes
+    -----
+    Shape: (B, F) int -> (B,).  A logit, not a probability.
+    """
+
+    def __init__(
+        self,
+        cardinalities: Sequence[int],
+        embedding_dim: int,
+        make_body: Callable[[int, int], nn.Module],
+        *,
+        base_logit: float = 0.0,
+        init_std: float | None = None,
+        oov: Literal["train", "zero"] = "train",
+        sparse: bool = True,
+    ) -> None:
+        super().__init__()
+        self.embedding = FieldEmbedding(
+            cardinalities, embedding_dim, init_std=init_std, oov=oov, sparse=sparse
+        )
+        self.body = make_body(len(cardinalities), embedding_dim)
+        self.first_order = (
+            FieldEmbedding(cardinalities, 1, init_std=0.0, oov=oov, sparse=sparse)
+            if self.body.first_order
+            else None
+        )
+        self.bias = nn.Parameter(torch.tensor(float(base_logit)))
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Logit of each row of indices."""
+        logit = self.bias + self.body(self.embedding(X))
+        if self.first_order is not None:
+            logit = logit + self.first_order(X).sum((1, 2))
+        return logit
+
+    def penalty(self) -> Tensor | float:
+        """Penalty of the body in the last forward pass, 0 if it has none."""
+        return getattr(self.body, "penalty", float)()

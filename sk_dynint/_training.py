@@ -1,0 +1,381 @@
+"""Training: the skorch net, its batches and its callbacks.  The only file that imports skorch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import deepcopy
+from itertools import chain, count, islice
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+from skorch.dataset import unpack_data
+from skorch.utils import to_tensor
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+from torch.utils.data import Dataset
+from tqdm.auto import tqdm
+
+Batch = tuple[Tensor, tuple[Tensor, Tensor]]
+
+EVALUATION_BLOCK = 8192
+"""Rows in a batch when nothing is learnt from it."""
+
+METRICS = {"logloss": ("valid_loss", True), "auc": ("valid_auc", False)}
+"""What may decide about early stopping: name -> (history column, lower is better)."""
+
+
+class Table(Dataset):
+    """Encoded rows with targets and weights, kept as whole tensors and sliced, never collated."""
+
+    def __init__(self, codes: np.ndarray, target: np.ndarray, weight: np.ndarray) -> None:
+        self.codes = torch.from_numpy(codes)
+        self.target = torch.from_numpy(target)
+        self.weight = torch.from_numpy(weight)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def sort(self) -> None:
+        """Put the rows in an order that does not depend on the one they came in."""
+        order = np.lexsort((self.target.numpy(), *self.codes.numpy().T))
+        self.codes, (self.target, self.weight) = self[torch.from_numpy(order)]
+
+    def __getitem__(self, rows: Any) -> Batch:
+        return self.codes[rows], (self.target[rows], self.weight[rows])
+
+
+class Batches:
+    """Passes over a table, handed out one evaluation period at a time.
+
+    Each ``iter()`` continues where the last one stopped, for `period` batches; without a period
+    it is one pass.  `passes` bounds the whole, `seed` asks for shuffling.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        batch_size: int,
+        period: int | None = None,
+        passes: int | None = None,
+        seed: int | None = None,
+    ) -> None:
+        self.table = table
+        self.batch_size = batch_size
+        self.period = period or -(-len(table) // batch_size)
+        self.generator = None if seed is None else torch.Generator().manual_seed(seed)
+        self.stream = chain.from_iterable(
+            self._one_pass() for _ in (count() if passes is None else range(passes))
+        )
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return islice(self.stream, self.period)
+
+    def _one_pass(self) -> Iterator[Batch]:
+        n = len(self.table)
+        if self.generator is None:
+            rows = [slice(i, i + self.batch_size) for i in range(0, n, self.batch_size)]
+        else:
+            rows = torch.randperm(n, generator=self.generator).split(self.batch_size)
+        return (self.table[r] for r in rows)
+
+
+class CTRNet(NeuralNet):
+    """skorch net whose loss is the weighted cross-entropy of logits plus the body's penalty.
+
+    An "epoch" of skorch is an evaluation period here: a number of steps, then the validation
+    table, then the callbacks.
+
+    The reported loss is the weighted mean; the gradient is that of the *sum* over the batch, the
+    scale that FTRL's constants are meant for.  Eq. (11) and (12): sum of cross-entropies plus
+    λ times the sum of penalties.
+    """
+
+    stop_requested = False
+    average: WeightAverage | None = None
+
+    def __init__(self, *args: Any, orthogonal_penalty: float = 0.0, **kwargs: Any) -> None:
+        self.orthogonal_penalty = orthogonal_penalty
+        super().__init__(
+            *args,
+            criterion=torch.nn.BCEWithLogitsLoss,
+            criterion__reduction="none",
+            **kwargs,
+        )
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """`X` is a pair of batches (training, validation or None): split before encoding."""
+        return X
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Batches are their own iterator."""
+        return dataset
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Begin a period, unless a callback asked to stop at the end of the last one."""
+        if self.stop_requested:
+            self.stop_requested = False
+            raise KeyboardInterrupt  # skorch's way to end training
+        super().on_epoch_begin(net, **kwargs)
+
+    def run_single_epoch(self, iterator: Any, training: bool, *args: Any, **kwargs: Any) -> None:
+        """Train with the weights, validate with their average."""
+        with nullcontext() if training else self.averaged():
+            super().run_single_epoch(iterator, training, *args, **kwargs)
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Context in which the module has averaged weights, where averaging is on."""
+        return nullcontext() if self.average is None else self.average.applied()
+
+    def get_loss(
+        self, y_pred: Tensor, y_true: Any, X: Any = None, training: bool = False
+    ) -> Tensor:
+        """Weighted mean of the cross-entropies."""
+        target, weight = (to_tensor(t, self.device).to(y_pred.dtype) for t in y_true)
+        return (self.criterion_(y_pred, target) * weight).sum() / weight.sum()
+
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
+        """Gradient of the summed loss; the mean is what is recorded."""
+        self._set_training(True)
+        codes, y = unpack_data(batch)
+        logit = self.infer(codes)
+        loss = self.get_loss(logit, y, training=True)
+        if not torch.isfinite(loss):
+            raise ValueError(
+                f"the training loss became {loss.item()} in evaluation period "
+                f"{len(self.history)}: lower lr (got lr={self.lr}), or raise beta or l2"
+            )
+        objective = loss
+        if self.orthogonal_penalty:
+            objective = loss + self.orthogonal_penalty * self.module_.penalty()
+        (objective * y[1].sum()).backward()
+        return {"loss": loss.detach(), "y_pred": logit.detach()}
+
+    def train_on(
+        self,
+        table: Table,
+        valid: Table | None,
+        *,
+        batch_size: int,
+        period: int,
+        passes: int,
+        seed: int | None,
+        callbacks: list[Callback],
+        metric: str = "logloss",
+        patience: int = 5,
+        average: float = 0.0,
+        progress: bool = False,
+    ) -> CTRNet:
+        """Train for `passes` over `table`, scoring `valid` every `period` steps.
+
+        `average` is the time constant of the average over steps, in passes.
+        """
+        steps_per_pass = -(-len(table) // batch_size)
+        n_steps = passes * steps_per_pass
+        callbacks = [ValidationAUC(), *callbacks]
+        if average:
+            self.average = WeightAverage(self.module_, average * steps_per_pass)
+            callbacks.insert(0, self.average)
+        if valid is not None:
+            callbacks.append(KeepBest(metric, patience))
+        if progress:
+            callbacks.append(StepProgress(n_steps))
+        self.max_epochs = -(-n_steps // period)
+        self.callbacks = callbacks
+        self.initialize_callbacks()
+        self.stop_requested = False
+        batches = Batches(table, batch_size, period=period, passes=passes, seed=seed)
+        valid_batches = None if valid is None else Batches(valid, EVALUATION_BLOCK)
+        try:
+            self.partial_fit((batches, valid_batches))
+        finally:  # what belongs to this run must not travel with the fitted net
+            self.callbacks, self.average = None, None
+            self.initialize_callbacks()
+            self.module_.train(False)
+        return self
+
+    def logits(self, codes: np.ndarray, block: int = EVALUATION_BLOCK) -> np.ndarray:
+        """Logits of encoded rows, in blocks, without autograd."""
+        with torch.inference_mode():
+            parts = [self.infer(rows).cpu() for rows in torch.from_numpy(codes).split(block)]
+        return torch.cat(parts).numpy().astype(np.float64)
+
+
+class ValidationAUC(Callback):
+    """Record the AUC of the validation table in the history."""
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Forget the last period."""
+        self._batches: list[tuple[np.ndarray, ...]] = []
+
+    def on_batch_end(
+        self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any
+    ) -> None:
+        """Keep what the net says of validation rows."""
+        if not training:
+            arrays = (kwargs["y_pred"], *batch[1])
+            self._batches.append(tuple(a.cpu().numpy() for a in arrays))
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Score the period."""
+        if self._batches:
+            logit, target, weight = map(np.concatenate, zip(*self._batches, strict=True))
+            self._batches = []
+            net.history.record("valid_auc", roc_auc_score(target, logit, sample_weight=weight))
+
+
+class WeightAverage(Callback):
+    """Exponential moving average of the weights, which replaces them at the end of training.
+
+    The average forgets with a time constant of `window` steps.  It is brought up to date about
+    thirty times in a window rather than at every step, because it reads the whole table.
+    """
+
+    def __init__(self, module: torch.nn.Module, window: float) -> None:
+        self.parameters = list(module.parameters())
+        self.average = [p.detach().clone() for p in self.parameters]
+        self.every = max(1, round(window / 30))
+        self.newest = 1 - np.exp(-self.every / window)
+        self.n_steps = 0
+
+    def on_batch_end(self, net: NeuralNet, training: bool = False, **kwargs: Any) -> None:
+        """Move the average towards the weights."""
+        self.n_steps += training
+        if training and self.n_steps % self.every == 0:
+            # Before the window is full, all the past counts alike.
+            newest = max(self.newest, self.every / self.n_steps)
+            with torch.no_grad():
+                for mean, parameter in zip(self.average, self.parameters, strict=True):
+                    mean.lerp_(parameter, newest)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Lend the average to the module."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Leave the average in the module."""
+        self._swap()
+
+    def _swap(self) -> None:
+        for mean, parameter in zip(self.average, self.parameters, strict=True):
+            parameter.data, mean.data = mean.data, parameter.data
+
+
+class KeepBest(Callback):
+    """Stop when the validation score has not improved for `patience` periods; restore the best.
+
+    The optimizer's state is restored with the weights, because FTRL's weights follow from it.
+    """
+
+    def __init__(self, metric: str, patience: int) -> None:
+        self.metric = metric
+        self.patience = patience
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Start anew."""
+        self.best_score_, self.best_period_, self._best = np.inf, 0, None
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Compare the period with the best so far."""
+        column, lower_is_better = METRICS[self.metric]
+        score = net.history[-1, column] * (1 if lower_is_better else -1)
+        period = len(net.history)
+        if score < self.best_score_:
+            self.best_score_, self.best_period_ = score, period
+            with net.averaged():
+                self._best = deepcopy((net.module_.state_dict(), net.optimizer_.state_dict()))
+        elif period - self.best_period_ >= self.patience:
+            net.stop_requested = True
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Go back to the best period."""
+        if self._best is not None:
+            module_state, optimizer_state = self._best
+            net.module_.load_state_dict(module_state)
+            net.optimizer_.load_state_dict(optimizer_state)
+            self._best = None
+
+
+class StepProgress(Callback):
+    """One progress bar over all training steps, with the last scores beside it."""
+
+    def __init__(self, n_steps: int) -> None:
+        self.n_steps = n_steps
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Draw the bar."""
+        self._bar = tqdm(total=self.n_steps, unit="step", desc="fit")
+
+    def on_batch_end(self, net: NeuralNet, training: bool = False, **kwargs: Any) -> None:
+        """Advance."""
+        self._bar.update(int(training))
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Show the scores."""
+        row = net.history[-1]
+        names = [n for n in ("train_loss", "valid_loss", "valid_auc") if n in row]
+        self._bar.set_postfix({name: f"{row[name]:.4f}" for name in names})
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Leave the bar as it stands."""
+        self._bar.close()
+        del self._bar
+
+
+class SklearnCallbacks(Callback):
+    """Forward evaluation periods to the callbacks set with ``set_callbacks`` (scikit-learn)."""
+
+    def __init__(self, estimator: Any, context: Any) -> None:
+        self.estimator = estimator
+        self.context = context
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Open a subtask."""
+        self._task = self.context.subcontext(task_name="evaluation period")
+        self._task.call_on_fit_task_begin(estimator=self.estimator)
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Close it; a callback may ask to stop."""
+        with net.averaged():
+            net.stop_requested |= self._task.call_on_fit_task_end(
+                estimator=self.estimator,
+                reconstruction_attributes=lambda: {
+                    **{k: v for k, v in vars(self.estimator).items() if k.endswith("_")},
+                    "history_": history_frame(net.history),
+                },
+            )
+
+
+@contextmanager
+def seeded(random_state: np.random.RandomState, device: Any) -> Iterator[int]:
+    """Seed torch from `random_state` for a while; give its global generator back as it was."""
+    device = torch.device(device)
+    seed = int(random_state.randint(np.iinfo(np.int32).max))
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield seed
+
+
+def history_frame(history: Any) -> pd.DataFrame:
+    """One line for every evaluation period."""
+    names = {"train_loss": "train_loss", "valid_loss": "valid_loss", "valid_auc": "valid_auc"}
+    frame = pd.DataFrame(
+        {
+            "step": np.cumsum([row["train_batch_count"] for row in history]),
+            **{new: [row[old] for row in history] for old, new in names.items() if old in history[-1]},
+            "seconds": [row["dur"] for row in history],
+        }
+    )
+    return frame

@@ -1,0 +1,127 @@
+"""Adam whose state for a table moves only in the rows of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class RowAdam(torch.optim.Optimizer):
+    r"""Adam for dense gradients, and for the rows of sparse ones.
+
+    .. math::
+
+        m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad
+        v \leftarrow \beta_2 v + (1 - \beta_2) g^2, \quad
+        w \leftarrow (1 - \eta\lambda) w -
+        \eta \frac{m / (1 - \beta_1^t)}{\sqrt{v / (1 - \beta_2^t)} + \epsilon}
+
+    Parameters
+    ----------
+    params : iterable
+        Parameters, or dicts of parameter groups that override the values below.
+    lr : float, default=1e-3
+        η.
+    betas : tuple of two floats, default=(0.9, 0.999)
+        β1 and β2.
+    eps : float, default=1e-8
+        ε.
+    weight_decay : float, default=0.0
+        λ, decoupled from the gradient as in AdamW.
+
+    Notes
+    -----
+    A sparse gradient decays and moves only the rows it names, as in ``torch.optim.SparseAdam``.
+    Unlike FTRL's, that differs from the dense algorithm, which moves every row at every step.
+
+    References
+    ----------
+    Kingma and Ba, *Adam*, ICLR 2015; Loshchilov and Hutter, *Decoupled weight decay
+    regularization*, ICLR 2019.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sk_dynint.optim import RowAdam
+    >>> w = torch.nn.Parameter(torch.zeros(2))
+    >>> optimizer = RowAdam([w], lr=0.5)
+    >>> w.grad = torch.tensor([3.0, -7.0])
+    >>> _ = optimizer.step()
+    >>> w.tolist()
+    [-0.5, 0.5]
+    """
+
+    supports_sparse = True
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, defaults)
+        for options in self.param_groups:
+            _check_options(options)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+        """Update the parameters; return the closure's loss."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for options in self.param_groups:
+            for w in options["params"]:
+                if w.grad is None:
+                    continue
+                state = self.state[w]
+                if not state:
+                    state["step"] = 0
+                    state["m"], state["v"] = torch.zeros_like(w), torch.zeros_like(w)
+                state["step"] += 1
+                tensors = (w, state["m"], state["v"])
+                if w.grad.is_sparse:
+                    _update_rows(tensors, w.grad.coalesce(), state["step"], options)
+                else:
+                    _update(*tensors, w.grad, state["step"], options)
+        return loss
+
+
+def _update_rows(
+    tensors: tuple[Tensor, Tensor, Tensor], grad: Tensor, step: int, options: dict[str, Any]
+) -> None:
+    """Update the rows that a coalesced sparse gradient names."""
+    (rows,) = grad.indices()
+    w, m, v = (tensor[rows] for tensor in tensors)
+    _update(w, m, v, grad.values(), step, options)
+    for tensor, new in zip(tensors, (w, m, v), strict=True):
+        tensor.index_copy_(0, rows, new)
+
+
+def _update(
+    w: Tensor, m: Tensor, v: Tensor, grad: Tensor, step: int, options: dict[str, Any]
+) -> None:
+    """One step of (w, m, v), in place."""
+    beta1, beta2 = options["betas"]
+    m.lerp_(grad, 1 - beta1)
+    v.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
+    scale = (v / (1 - beta2**step)).sqrt_().add_(options["eps"])
+    w.mul_(1 - options["lr"] * options["weight_decay"])
+    w.addcdiv_(m, scale, value=-options["lr"] / (1 - beta1**step))
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    for name in ("lr", "eps"):
+        if not options[name] > 0:
+            raise ValueError(f"{name}={options[name]!r}; it must be above 0")
+    if not options["weight_decay"] >= 0:
+        raise ValueError(f"weight_decay={options['weight_decay']!r}; it must be at least 0")
+    if not all(0 <= beta < 1 for beta in options["betas"]):
+        raise ValueError(f"betas={options['betas']!r}; both must be in [0, 1)")

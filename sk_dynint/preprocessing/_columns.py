@@ -1,0 +1,298 @@
+"""Reading a table: whatever the caller holds becomes a list of plain columns.
+
+Everything that depends on where a table comes from (pandas, polars, Arrow, NumPy, lists) or on how
+a column is stored is settled here. The rest of the folder sees the *distinct values* of a column,
+of which even a long column has few, and codes that say where they stand.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api.types import infer_dtype
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
+
+_KIND_OF_OBJECTS = {
+    "string": "strings",
+    "integer": "numbers",
+    "floating": "numbers",
+    "mixed-integer-float": "numbers",
+    "decimal": "numbers",
+    "boolean": "booleans",
+    "datetime": "dates",
+    "datetime64": "dates",
+    "timedelta": "durations",
+    "timedelta64": "durations",
+    "empty": "missing values",
+}
+_KIND_OF_DTYPE = {
+    "b": "booleans",
+    "i": "numbers",
+    "u": "numbers",
+    "f": "numbers",
+    "M": "dates",
+    "m": "durations",
+    "U": "strings",
+}
+_TICKS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # pandas has no others
+NUMERIC_KINDS = ("numbers", "dates", "durations")
+ANY_KIND = ("missing values", "mixed objects")
+
+
+class Truth(enum.Enum):
+    """A boolean as a level; Python, pandas and category-encoders hold `True == 1`, we do not."""
+
+    FALSE = False
+    TRUE = True
+
+
+class Distinct(NamedTuple):
+    """A column as codes into its distinct values; code -1 is a missing cell."""
+
+    codes: NDArray[np.intp]
+    values: Any
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its label, its values (a 1-D NumPy or pandas array) and what these are."""
+
+    label: Any
+    values: Any
+    kind: str
+    is_numeric: bool  # by its dtype
+
+    def __str__(self) -> str:
+        return f"column {self.label!r}"
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def rows(self, mask: NDArray[np.bool_]) -> Column:
+        """Return the column with only the rows in `mask`."""
+        return replace(self, values=self.values[mask])
+
+    def is_all_missing(self) -> bool:
+        return bool(pd.isna(self.values).all())
+
+    def distinct(self) -> Distinct:
+        """Return codes and distinct values, the latter as they are stored."""
+        values = self.values
+        if isinstance(values, pd.Categorical):
+            return Distinct(values.codes.astype(np.intp), values.categories.array)
+        if self.kind == "mixed objects":
+            values = _mark_booleans(values)
+        try:
+            return Distinct(*pd.factorize(values))
+        except TypeError as error:
+            raise TypeError(
+                "A level's argument must be a string or a number (or anything hashable), "
+                f"but {self} holds something else: {error}."
+            ) from error
+
+    def distinct_keys(self) -> Distinct:
+        """Return codes and distinct keys (see `to_keys`), except that Arrow strings stay so."""
+        codes, values = self.distinct()
+        return Distinct(codes, values if is_arrow_backed(values) else to_keys(values, self.kind))
+
+    def keys(self) -> NDArray[np.object_]:
+        """Return the key of each cell, NaN where it is missing."""
+        if self.kind == "mixed objects":
+            codes, keys = self.distinct_keys()
+            return np.append(keys, np.nan)[codes]
+        keys = to_keys(np.asarray(self.values), self.kind)
+        keys[np.asarray(pd.isna(self.values))] = np.nan
+        return keys
+
+    def numbers(self) -> NDArray[np.float64]:
+        """Return numbers as float64, dates as seconds since 1970 (UTC), durations as seconds."""
+        return _to_float(self.values, self.kind)
+
+    def distinct_numbers(self) -> Distinct:
+        """Return codes and distinct values of `numbers`."""
+        return Distinct(*pd.factorize(self.numbers()))
+
+
+def to_keys(values: Any, kind: str) -> NDArray[np.object_]:
+    """Return new Python objects by which levels are compared: 1 == 1.0, but True is not 1."""
+    if values.dtype.kind in "mM":
+        values = pd.Series(values).astype(object)  # NumPy would make integers of dates
+    keys = np.array(values, dtype=object)
+    return _mark_booleans(keys) if kind in ("booleans", "mixed objects") else keys
+
+
+def from_key(key: Any) -> Any:
+    """Return the value a key stands for."""
+    return key.value if isinstance(key, Truth) else key
+
+
+def read_columns(estimator: BaseEstimator, X: Any, *, reset: bool) -> list[Column]:
+    """Check a table against (or, with `reset`, into) the estimator and return its columns."""
+    X = _arrow_to_pandas(X)
+    if isinstance(X, pd.DataFrame):
+        _check_frame(X)
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        columns = [_read_series(label, series) for label, series in X.items()]
+    else:
+        # A list of rows such as ["a", 1] must not become an array of strings.
+        dtype = None if hasattr(X, "dtype") or hasattr(X, "__array__") else object
+        X = validate_data(estimator, X, reset=reset, dtype=dtype, ensure_all_finite=False)
+        columns = [_read_array(label, values) for label, values in enumerate(X.T)]
+    for column in columns:
+        _check_finite(column)
+    return columns
+
+
+def _check_frame(X: pd.DataFrame) -> None:
+    """Refuse what scikit-learn's `check_array` would refuse in an array."""
+    for size, what in zip(X.shape, ("sample(s)", "feature(s)"), strict=True):
+        if size == 0:
+            raise ValueError(
+                f"Found array with 0 {what} (shape={X.shape}) while a minimum of 1 is required."
+            )
+    if not X.columns.is_unique:
+        repeated = X.columns[X.columns.duplicated()].unique().tolist()
+        raise ValueError(f"Expected column names that differ, got more than one of {repeated}.")
+
+
+def _arrow_to_pandas(X: Any) -> Any:
+    """Return polars, Arrow and other Arrow-speaking frames as pandas ones; others as they are."""
+    if isinstance(X, pd.DataFrame) or not (
+        hasattr(X, "__arrow_c_stream__") and hasattr(X, "columns")
+    ):
+        return X
+    try:
+        import pyarrow as pa
+    except ImportError as error:
+        raise ImportError(
+            f"A {type(X).__module__.partition('.')[0]} frame is read through pyarrow: "
+            "pip install 'sk-dynint[arrow]', or pass a pandas frame."
+        ) from error
+    table = pa.table(X)
+    return pd.DataFrame(
+        {j: _arrow_column_to_pandas(column) for j, column in enumerate(table.itercolumns())}
+    ).set_axis(table.column_names, axis=1)
+
+
+def is_arrow_backed(values: Any) -> bool:
+    """Whether these are strings that Arrow holds."""
+    dtype = values.dtype
+    return isinstance(dtype, pd.StringDtype) and dtype.storage == "pyarrow"
+
+
+def arrow_positions(levels: pd.Index, values: Any) -> NDArray[np.integer]:
+    """Return the position of each Arrow string in `levels`, -1 if it is not there."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    strings = pa.chunked_array(values.__arrow_array__())
+    value_set = pa.array(levels, type=strings.type, from_pandas=True)
+    return pc.index_in(strings, value_set=value_set).fill_null(-1).to_numpy()
+
+
+def _arrow_column_to_pandas(column: Any) -> pd.Series:
+    """Return an Arrow column as a pandas one that holds no Arrow type; strings are not copied."""
+    import pyarrow as pa
+
+    types = pa.types
+    if types.is_decimal(column.type):
+        column = column.cast(pa.float64())
+    strings = pd.StringDtype(na_value=np.nan)
+    is_string = (
+        types.is_string(column.type)
+        or types.is_large_string(column.type)
+        or types.is_string_view(column.type)
+    )
+    return column.to_pandas(
+        date_as_object=False, types_mapper=(lambda _: strings) if is_string else None
+    )
+
+
+def _read_series(label: Any, series: pd.Series) -> Column:
+    if isinstance(series.dtype, pd.ArrowDtype):
+        import pyarrow as pa
+
+        series = _arrow_column_to_pandas(pa.chunked_array(series.array.__arrow_array__()))
+    if isinstance(series.dtype, pd.SparseDtype):
+        series = series.sparse.to_dense()
+    values = series.values  # dates with a time zone become UTC here
+    if values.dtype in (np.float16, np.longdouble):
+        values = values.astype(np.float64)  # pandas cannot hash these
+    if values.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: column {label!r}.")
+    if not _is_plain(values.dtype):
+        values = values.astype(object)
+    kind = _kind_of(values)
+    return Column(label, values, kind, kind in NUMERIC_KINDS and values.dtype.kind != "O")
+
+
+def _is_plain(dtype: Any) -> bool:
+    """Whether `Column` can handle the dtype as it is; Period, Interval, ... become objects."""
+    known = np.dtype | pd.CategoricalDtype | pd.StringDtype
+    return isinstance(dtype, known) or dtype.kind in "biuf"
+
+
+def _read_array(label: int, values: NDArray[Any]) -> Column:
+    is_object = values.dtype == object
+    column = _read_series(label, pd.Series(values, dtype=object if is_object else None))
+    # One dtype serves all columns of an array of objects: there the values say what they are.
+    return replace(column, is_numeric=column.kind == "numbers") if is_object else column
+
+
+def _kind_of(values: Any) -> str:
+    """Return what the values are, whatever they are stored in."""
+    if isinstance(values, pd.Categorical):
+        return _kind_of(values.categories.array)
+    if isinstance(values.dtype, pd.StringDtype):
+        return "strings"
+    if values.dtype.kind == "O":
+        return _KIND_OF_OBJECTS.get(infer_dtype(values, skipna=True), "mixed objects")
+    return _KIND_OF_DTYPE.get(values.dtype.kind, "mixed objects")
+
+
+def _mark_booleans(values: Any) -> NDArray[np.object_]:
+    marked = [Truth(bool(v)) if isinstance(v, bool | np.bool_) else v for v in values]
+    out = np.empty(len(marked), dtype=object)
+    out[:] = marked
+    return out
+
+
+def _check_finite(column: Column) -> None:
+    values = column.values
+    if isinstance(values, pd.Categorical):
+        values = values.categories.array
+    if column.kind != "numbers" or values.dtype.kind in "iu":
+        return
+    if np.isinf(_to_float(values, "numbers")).any():
+        raise ValueError(
+            f"Input X contains infinity or a value too large for dtype('float64') in {column}; "
+            "a missing value is NaN or None, and all else must be finite."
+        )
+
+
+def _to_float(values: Any, kind: str) -> NDArray[np.float64]:
+    if isinstance(values, pd.Categorical):
+        values = np.asarray(values)
+    if kind == "dates":
+        return _seconds(pd.to_datetime(values, utc=True).tz_localize(None).to_numpy())
+    if kind == "durations":
+        return _seconds(pd.to_timedelta(values).to_numpy())
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        return values.astype(np.float64)
+    numbers = np.full(len(values), np.nan)
+    present = np.asarray(pd.notna(values))
+    numbers[present] = np.asarray(values[present], dtype=np.float64)
+    return numbers
+
+
+def _seconds(times: NDArray[Any]) -> NDArray[np.float64]:
+    """Return datetime64 or timedelta64 as float seconds, the same from every resolution."""
+    per_second = _TICKS_PER_SECOND[np.datetime_data(times.dtype)[0]]
+    whole, part = np.divmod(times.astype(np.int64), per_second)
+    return np.where(np.isnat(times), np.nan, whole + part / per_second)

@@ -1,0 +1,119 @@
+"""Categorical columns: which levels are kept, and the category-encoders mapping that holds them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from category_encoders import OrdinalEncoder
+from numpy.typing import NDArray
+
+from ._columns import arrow_positions, from_key, is_arrow_backed, to_keys
+from ._field import FIRST_KEPT, SHORT, Field, Indices
+
+
+@dataclass(frozen=True, eq=False)
+class CategoricalField(Field):
+    """A fitted categorical column.
+
+    `levels` starts with NaN, so that a level's index is its position plus one: NaN, which is
+    missing, has 1, and what is not found (position -1) has 0.
+    """
+
+    is_numeric = False
+    levels: pd.Index  # (cardinality - 1,)
+
+    def lookup(self, values: Any) -> Indices:
+        """Return the index of each key, or of each string of an Arrow array; NaN is missing."""
+        return (self._positions(values) + 1).astype(np.int32)
+
+    def _positions(self, values: Any) -> NDArray[np.integer]:
+        """Return positions in `levels`, by the way that is fastest for such values."""
+        if len(values) <= SHORT:
+            return np.array([self._position(key) for key in values], dtype=np.intp)
+        if self.kind == "strings" and is_arrow_backed(values):
+            with suppress(UnicodeEncodeError):  # a level that Arrow cannot hold
+                return arrow_positions(self.levels, values)
+        return self.levels.get_indexer(pd.Index(np.asarray(values), dtype=object))
+
+    def _position(self, key: Any) -> int:
+        try:
+            return self.levels.get_loc(key)
+        except KeyError:
+            return -1
+
+    def table(self) -> pd.DataFrame:
+        """Return the level and the count of each index."""
+        level = pd.Series([None, *map(from_key, self.levels)], dtype=object)
+        return pd.DataFrame({"level": level, "count": self.counts}).rename_axis("index")
+
+
+def fit_levels(
+    values: Any, counts: NDArray[Any], *, missing: float, kind: str, min_count: float
+) -> tuple[CategoricalField, Indices]:
+    """Keep the levels that are frequent enough; return the field and the index of each value."""
+    kept = np.flatnonzero((counts >= min_count) & (counts > 0))
+    keys = to_keys(values[kept], kind)
+    order = _order_of(keys, kind)
+    order = order[np.argsort(-counts[kept][order], kind="stable")]
+    kept, keys = kept[order], keys[order]
+    index = np.zeros(len(counts), dtype=np.int32)
+    index[kept] = np.arange(FIRST_KEPT, FIRST_KEPT + len(kept))
+    rare = counts.sum() - counts[kept].sum()
+    levels = np.empty(1 + len(keys), dtype=object)
+    levels[0], levels[1:] = np.nan, keys
+    field = CategoricalField(
+        kind=kind,
+        levels=pd.Index(levels, dtype=object),
+        counts=np.concatenate([[rare, missing], counts[kept]]).astype(counts.dtype),
+    )
+    return field, index
+
+
+def fit_ordinal_encoder(fields: Sequence[CategoricalField]) -> OrdinalEncoder | None:
+    """Return a fitted category-encoders encoder with the mappings of the fields, in their order.
+
+    It shares the fields' levels. It is fitted on one row of missing values, as it would otherwise
+    transform all rows in vain.
+    """
+    if not fields:
+        return None
+    mapping = [
+        {
+            "col": j,
+            "mapping": pd.Series(np.arange(1, 1 + len(field.levels)), index=field.levels),
+            "data_type": object,
+        }
+        for j, field in enumerate(fields)
+    ]
+    encoder = OrdinalEncoder(cols=list(range(len(fields))), mapping=mapping)
+    with warnings.catch_warnings():
+        # category-encoders reads a pandas option that pandas 3 deprecates.
+        warnings.filterwarnings("ignore", "'future.no_silent_downcasting'", DeprecationWarning)
+        return encoder.fit(pd.DataFrame([[np.nan] * len(fields)], dtype=object))
+
+
+def _order_of(keys: NDArray[np.object_], kind: str) -> NDArray[np.intp]:
+    """Return the ascending order of keys; mixed objects go by number, then by type and text."""
+    if kind != "mixed objects":
+        return np.argsort(keys, kind="stable")
+    sort_keys = [_sort_key(key) for key in keys]
+    return np.array(sorted(range(len(keys)), key=sort_keys.__getitem__), dtype=np.intp)
+
+
+def _sort_key(key: Any) -> tuple[Any, ...]:
+    if isinstance(key, Real):
+        return (0, key, "")
+    return (1, 0, f"{type(key).__name__} {from_key(key)!r}")
+
+
+def decode(encoder: OrdinalEncoder, codes: NDArray[np.int64]) -> list[pd.Series]:
+    """Return the levels of field indices, one series per field."""
+    table = encoder.inverse_transform(pd.DataFrame(codes))
+    return [table[j].map(from_key).infer_objects() for j in table.columns]
