@@ -225,8 +225,6 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 sample_weight, X, dtype=np.float64, ensure_non_negative=True
             )
             kept = np.flatnonzero(weight)
-            if len(kept) == 0:
-                raise ValueError("all rows have sample_weight zero; at least one must be above it")
             X, y, weight = _safe_indexing(X, kept), y[kept], weight[kept]
         self.classes_ = _check_classes(y, np.unique(y) if classes is None else classes)
         return Rows(X, (y == self.classes_[1]).astype(np.float64), weight)
@@ -338,7 +336,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         if routed is not None:
             context = self._init_callback_context(max_subtasks=-(-n_steps // period))
             context.call_on_fit_task_begin(estimator=self, X=routed[0], y=routed[1])
-            callbacks.append(SklearnCallbacks(self, context))
+            callbacks.append(SklearnCallbacks(self, context, *routed))
         with seeded(random_state, self.device) as seed:
             self.net_.train_on(
                 table,

@@ -17,7 +17,141 @@ from sk_dynint.interactions import VARIANTS, InteractionLayer, InteractionStack
 
 
 class DynIntClassifier(BaseCTRClassifier):
-    """Docstring to come."""
+    r"""Click-through-rate prediction with dynamic feature interactions (DynInt).
+
+    A table of raw columns is encoded (see :class:`FieldEncoder`), embedded, and crossed by a stack
+    of L interaction layers:
+
+    .. math::
+
+        X_l = X_{l-1} \circ (W_{l-1} X_0) + X_{l-1}, \qquad
+        P(y = 1) = \sigma\bigl(w_{out} X_L \mathbf{1} + b\bigr)
+
+    where the variant says how the interaction :math:`W_{l-1} X_0` depends on the instance.
+
+    Parameters
+    ----------
+    variant : {"da", "pin", "dgp", "dwp"} or InteractionLayer subclass, default="da"
+        - "pin": static W; the model is xDeepInt (paper, Eq. 3).
+        - "da": dynamic activation, :math:`(W X_0) \circ G^{(i)}` (Eq. 4).
+        - "dgp": dynamic generated parameters, :math:`U \Sigma^{(i)} V^T X_0` (Eq. 8).
+        - "dwp": dynamic weighted parameters, :math:`(G^{(i)} \circ W) X_0` with G of low rank
+          (Eq. 10).
+        - a class: a variant of your own, see :class:`sk_dynint.interactions.InteractionLayer`.
+    n_layers : int, default=@n_layers@
+        L; the logit is a polynomial of degree L + 1.  With 0 the model is logistic regression.
+        The paper searches 1 to 4.
+    n_subspaces : int, default=@n_subspaces@
+        H; must divide `embedding_dim`.  1 crosses whole vectors (vector-wise), `embedding_dim`
+        single entries (bit-wise).  Cost grows with it.  The paper searches 1, 2, 4, 8 and 16.
+    rank : int, default=None
+        K, rank of what is generated.  None: the smaller of 64 and fields times sub-spaces for
+        "dgp", 2 for "dwp"; the other variants have none.
+    reduction : int, default=16
+        r; the generating network of a dynamic layer has F·D // r hidden units.
+    orthogonal_penalty : float, default=0.0
+        λ of Eq. 11 ("dgp") and Eq. 12 ("dwp"), relative to the mean cross-entropy.  It multiplies
+        a sum over K (K - 1) pairs and L layers, so it has to shrink with them.
+    variant_params : dict, default=None
+        Options of the variant's layers, for example ``{"gate_init": "zeros"}`` for "da" or
+        ``{"offset": "first"}`` for "dwp", and ``{"output": "split"}`` of the stack; see the classes
+        in :mod:`sk_dynint.interactions`.
+    embedding_dim : int, default=@embedding_dim@
+        D, length of the vector of a level.
+    embedding_init_std : float, default=@embedding_init_std@
+        @doc_init_std@
+    oov : {"train", "zero"}, default="train"
+        What index 0 (rare or unseen) and 1 (missing) mean: rows of the table like any other, or
+        the zero vector as in the authors' code.
+    encoder : transformer, default=None
+        None means ``FieldEncoder()``; its parameters are reachable as ``encoder__min_count`` and
+        the like either way.
+    optimizer : {"ftrl", "adam"} or torch.optim.Optimizer subclass, default="ftrl"
+        "ftrl": group-lasso FTRL on the table, FTRL on the rest (:class:`sk_dynint.optim.FTRL`);
+        "adam": :class:`sk_dynint.optim.RowAdam`.  These two update only the rows of a batch; a
+        class of your choice gets dense gradients.
+    lr : float, default=None
+        Learning rate of everything but the table.  None: @lr@ for "ftrl", 0.001 otherwise.
+    optimizer_params : dict, default=None
+        Further options of the optimizer, for example ``{"l1": 1.0}``.
+    embedding_optimizer_params : dict, default=None
+        What differs for the table.  For "ftrl" the defaults are @table_options@; l1 prunes whole rows.
+    max_epochs : int, default=@max_epochs@
+        @doc_max_epochs@
+    batch_size : int or "auto", default="auto"
+        @doc_batch_size@
+    averaging : float, default=1.0
+        Time constant, in passes, of the exponential moving average of the weights that is
+        validated and kept.  0 keeps the last weights.
+    eval_every : int, default=None
+        Steps between two evaluations; @doc_eval_every@
+    early_stopping : bool or "auto", default="auto"
+        Whether to stop by the score of validation rows and restore the best weights.  "auto":
+        from 10,000 rows on, as in HistGradientBoostingClassifier.
+    scoring : {"logloss", "auc"}, default="logloss"
+        The score that decides.
+    validation_fraction : float, default=0.1
+        Part of the rows to set aside for it, before the encoder sees them.
+    patience : int, default=@patience@
+        Evaluations without improvement before training stops.
+    callbacks : list of skorch callbacks, default=None
+        Called by the net in training.  An "epoch" of skorch is one evaluation period.  (Callbacks
+        of scikit-learn are set with ``set_callbacks``.)
+    class_weight : dict or "balanced", default=None
+        Factor for the weight of each class.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last call: same levels, same weights.
+    device : str or torch.device, default="cpu"
+        Where to train and predict.
+    random_state : int, RandomState instance or None, default=None
+        Split, initial weights and order of rows.  With an int, two fits on the same machine agree
+        to the bit; the global generators are left alone.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+        The labels.
+    encoder_ : FieldEncoder
+        The fitted encoder.
+    net_ : skorch.NeuralNet
+        The trained net; ``net_.module_`` is the torch module.
+    history_ : DataFrame
+        One line for each evaluation: step, train_loss, valid_loss, valid_auc, seconds.
+    n_iter_ : int
+        Training steps made.
+    n_pruned_rows_ : int
+        Rows of the table that are exactly zero.
+    n_features_in_, feature_names_in_
+        As everywhere in scikit-learn.
+
+    Notes
+    -----
+    The loss is the *sum* of the cross-entropies in a batch, which is the scale that FTRL's constants
+    are meant for; see :class:`sk_dynint.optim.FTRL`.
+
+    Up to 1,024 rows (and ``batch_size="auto"``), training takes all rows at every step, in float64
+    and sorted: neither the order of the rows, nor whether a weight is written as repeated rows, makes
+    a difference.
+
+    References
+    ----------
+    Y. Yan and L. Li, *DynInt: Dynamic Interaction Modeling for Large-scale Click-Through Rate
+    Prediction*, DLP-KDD 2022.
+
+    Examples
+    --------
+    Two fields, and a label that is their exclusive or:
+
+    >>> import pandas as pd
+    >>> from sk_dynint import DynIntClassifier
+    >>> X = pd.DataFrame({"site": ["a", "a", "b", "b"] * 50, "ad": ["x", "y", "x", "y"] * 50})
+    >>> y = ["no", "yes", "yes", "no"] * 50
+    >>> model = DynIntClassifier(random_state=0).fit(X, y)
+    >>> model.predict(X.head(4))
+    array(['no', 'yes', 'yes', 'no'], dtype=...)
+    """
 
     _parameter_constraints: dict[str, Any] = {
         **BaseCTRClassifier._parameter_constraints,

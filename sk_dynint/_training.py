@@ -123,7 +123,13 @@ class CTRNet(NeuralNet):
         if self.stop_requested:
             self.stop_requested = False
             raise KeyboardInterrupt  # skorch's way to end training
+        self._forget_batches()
         super().on_epoch_begin(net, **kwargs)
+
+    def _forget_batches(self) -> None:
+        """Drop the losses of single steps, which would grow without end, from the history."""
+        if len(self.history):
+            self.history[-1]["batches"] = []
 
     def run_single_epoch(self, iterator: Any, training: bool, *args: Any, **kwargs: Any) -> None:
         """Train with the weights, validate with their average."""
@@ -198,6 +204,7 @@ class CTRNet(NeuralNet):
         finally:  # what belongs to this run must not travel with the fitted net
             self.callbacks, self.average = None, None
             self.initialize_callbacks()
+            self._forget_batches()
             self.module_.train(False)
         return self
 
@@ -259,6 +266,7 @@ class WeightAverage(Callback):
     def applied(self) -> Iterator[None]:
         """Lend the average to the module."""
         self._swap()
+        self._prune()
         try:
             yield
         finally:
@@ -267,10 +275,16 @@ class WeightAverage(Callback):
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Leave the average in the module."""
         self._swap()
+        self._prune()
 
     def _swap(self) -> None:
         for mean, parameter in zip(self.average, self.parameters, strict=True):
             parameter.data, mean.data = mean.data, parameter.data
+
+    def _prune(self) -> None:
+        """What the optimizer has set to exactly zero stays so in the lent average."""
+        for weights, parameter in zip(self.average, self.parameters, strict=True):
+            parameter.data.mul_(weights != 0)
 
 
 class KeepBest(Callback):
@@ -337,24 +351,21 @@ class StepProgress(Callback):
 class SklearnCallbacks(Callback):
     """Forward evaluation periods to the callbacks set with ``set_callbacks`` (scikit-learn)."""
 
-    def __init__(self, estimator: Any, context: Any) -> None:
-        self.estimator = estimator
+    def __init__(self, estimator: Any, context: Any, X: Any, y: Any) -> None:
         self.context = context
+        self.task = {"estimator": estimator, "X": X, "y": y}
 
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Open a subtask."""
         self._task = self.context.subcontext(task_name="evaluation period")
-        self._task.call_on_fit_task_begin(estimator=self.estimator)
+        self._task.call_on_fit_task_begin(**self.task)
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Close it; a callback may ask to stop."""
         with net.averaged():
             net.stop_requested |= self._task.call_on_fit_task_end(
-                estimator=self.estimator,
-                reconstruction_attributes=lambda: {
-                    **{k: v for k, v in vars(self.estimator).items() if k.endswith("_")},
-                    "history_": history_frame(net.history),
-                },
+                **self.task,
+                reconstruction_attributes=lambda: {"history_": history_frame(net.history)},
             )
 
 
@@ -370,12 +381,7 @@ def seeded(random_state: np.random.RandomState, device: Any) -> Iterator[int]:
 
 def history_frame(history: Any) -> pd.DataFrame:
     """One line for every evaluation period."""
-    names = {"train_loss": "train_loss", "valid_loss": "valid_loss", "valid_auc": "valid_auc"}
-    frame = pd.DataFrame(
-        {
-            "step": np.cumsum([row["train_batch_count"] for row in history]),
-            **{new: [row[old] for row in history] for old, new in names.items() if old in history[-1]},
-            "seconds": [row["dur"] for row in history],
-        }
-    )
-    return frame
+    rows = pd.DataFrame([dict(row) for row in history])
+    columns = ["step", "train_loss", "valid_loss", "valid_auc", "seconds"]
+    rows = rows.assign(step=rows["train_batch_count"].cumsum()).rename(columns={"dur": "seconds"})
+    return rows[[name for name in columns if name in rows]]

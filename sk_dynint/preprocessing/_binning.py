@@ -74,9 +74,10 @@ class NumericField(Field):
         bins[np.isnan(values)] = -1
         return np.append(self.index, np.int32(MISSING))[bins]
 
-    def middle(self) -> Floats:
+    def decode(self, indices: NDArray[np.integer]) -> Any:
         """Return a value that stands for each index: the middle of what its bin met."""
-        return np.concatenate([[np.nan, np.nan], self.lower / 2 + self.upper / 2])
+        middle = np.concatenate([[np.nan, np.nan], self.lower / 2 + self.upper / 2])
+        return _from_seconds(middle, self.kind)[indices]
 
     def table(self) -> pd.DataFrame:
         """Return the indices with the range and the count of their bins."""
@@ -85,10 +86,9 @@ class NumericField(Field):
             for name, bound in (("lower", self.lower), ("upper", self.upper))
         }
         return pd.DataFrame(
-            {name: from_seconds(bound, self.kind) for name, bound in bounds.items()}
-            | {"count": self.counts},
-            index=pd.RangeIndex(self.cardinality, name="index"),
-        )
+            {name: _from_seconds(bound, self.kind) for name, bound in bounds.items()}
+            | {"count": self.counts}
+        ).rename_axis("index")
 
 
 def fit_numeric(
@@ -150,9 +150,10 @@ def is_count_like(values: Floats, counts: NDArray[Any], n_bins: int) -> bool:
 def quantile_thresholds(values: Floats, counts: NDArray[Any], n_bins: int) -> Floats:
     """Return thresholds that part ascending distinct values into bins of about equal weight.
 
-    With at most `n_bins` values each has a bin of its own; else so has every value that alone makes
-    up 1 / `n_bins` of the weight, and the others share what is left of `n_bins`. Counts are cumulated
-    over distinct values: a row of weight 2 and two equal rows give the same thresholds to the bit.
+    With at most `n_bins` values each has a bin of its own. Else so has every value that alone makes
+    up 1 / `n_bins` of the weight, and the others share what is left of `n_bins`. Counts are
+    cumulated over distinct values, so that a row of weight 2 and two equal rows give the same
+    thresholds to the bit.
     """
     between = _between(values)
     if len(values) <= n_bins:
@@ -173,7 +174,7 @@ def _between(values: Floats) -> Floats:
     return np.where((a <= middle) & (middle < b), middle, a)
 
 
-def from_seconds(numbers: Floats, kind: str) -> Any:
+def _from_seconds(numbers: Floats, kind: str) -> Any:
     """Return seconds as dates (UTC) or durations if that is what they were."""
     if kind == "dates":
         return (numbers * 1e6).round().astype("datetime64[us]")

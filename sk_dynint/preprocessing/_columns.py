@@ -18,6 +18,8 @@ from pandas.api.types import infer_dtype
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
+from ._arrow import arrow_to_pandas, extension_to_pandas, is_arrow_backed
+
 _KIND_OF_OBJECTS = {
     "string": "strings",
     "integer": "numbers",
@@ -134,7 +136,7 @@ def from_key(key: Any) -> Any:
 
 def read_columns(estimator: BaseEstimator, X: Any, *, reset: bool) -> list[Column]:
     """Check a table against (or, with `reset`, into) the estimator and return its columns."""
-    X = _arrow_to_pandas(X)
+    X = arrow_to_pandas(X)
     if isinstance(X, pd.DataFrame):
         _check_frame(X)
         validate_data(estimator, X, reset=reset, skip_check_array=True)
@@ -161,81 +163,30 @@ def _check_frame(X: pd.DataFrame) -> None:
         raise ValueError(f"Expected column names that differ, got more than one of {repeated}.")
 
 
-def _arrow_to_pandas(X: Any) -> Any:
-    """Return polars, Arrow and other Arrow-speaking frames as pandas ones; others as they are."""
-    if isinstance(X, pd.DataFrame) or not (
-        hasattr(X, "__arrow_c_stream__") and hasattr(X, "columns")
-    ):
-        return X
-    try:
-        import pyarrow as pa
-    except ImportError as error:
-        raise ImportError(
-            f"A {type(X).__module__.partition('.')[0]} frame is read through pyarrow: "
-            "pip install 'sk-dynint[arrow]', or pass a pandas frame."
-        ) from error
-    table = pa.table(X)
-    return pd.DataFrame(
-        {j: _arrow_column_to_pandas(column) for j, column in enumerate(table.itercolumns())}
-    ).set_axis(table.column_names, axis=1)
-
-
-def is_arrow_backed(values: Any) -> bool:
-    """Whether these are strings that Arrow holds."""
-    dtype = values.dtype
-    return isinstance(dtype, pd.StringDtype) and dtype.storage == "pyarrow"
-
-
-def arrow_positions(levels: pd.Index, values: Any) -> NDArray[np.integer]:
-    """Return the position of each Arrow string in `levels`, -1 if it is not there."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    strings = pa.chunked_array(values.__arrow_array__())
-    value_set = pa.array(levels, type=strings.type, from_pandas=True)
-    return pc.index_in(strings, value_set=value_set).fill_null(-1).to_numpy()
-
-
-def _arrow_column_to_pandas(column: Any) -> pd.Series:
-    """Return an Arrow column as a pandas one that holds no Arrow type; strings are not copied."""
-    import pyarrow as pa
-
-    types = pa.types
-    if types.is_decimal(column.type):
-        column = column.cast(pa.float64())
-    strings = pd.StringDtype(na_value=np.nan)
-    is_string = (
-        types.is_string(column.type)
-        or types.is_large_string(column.type)
-        or types.is_string_view(column.type)
-    )
-    return column.to_pandas(
-        date_as_object=False, types_mapper=(lambda _: strings) if is_string else None
-    )
-
-
 def _read_series(label: Any, series: pd.Series) -> Column:
-    if isinstance(series.dtype, pd.ArrowDtype):
-        import pyarrow as pa
-
-        series = _arrow_column_to_pandas(pa.chunked_array(series.array.__arrow_array__()))
-    if isinstance(series.dtype, pd.SparseDtype):
-        series = series.sparse.to_dense()
-    values = series.values  # dates with a time zone become UTC here
-    if values.dtype in (np.float16, np.longdouble):
-        values = values.astype(np.float64)  # pandas cannot hash these
+    values = _plain_values(series)
     if values.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: column {label!r}.")
-    if not _is_plain(values.dtype):
-        values = values.astype(object)
     kind = _kind_of(values)
     return Column(label, values, kind, kind in NUMERIC_KINDS and values.dtype.kind != "O")
 
 
-def _is_plain(dtype: Any) -> bool:
-    """Whether `Column` can handle the dtype as it is; Period, Interval, ... become objects."""
-    known = np.dtype | pd.CategoricalDtype | pd.StringDtype
-    return isinstance(dtype, known) or dtype.kind in "biuf"
+def _plain_values(series: pd.Series) -> Any:
+    """Return a NumPy, categorical, string or nullable array; others become one of these."""
+    dtype = series.dtype
+    if isinstance(dtype, pd.ArrowDtype):
+        return _plain_values(extension_to_pandas(series))
+    if isinstance(dtype, pd.SparseDtype):
+        return _plain_values(series.sparse.to_dense())
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        return series.dt.tz_convert(None).to_numpy()  # in UTC
+    if dtype in (np.float16, np.longdouble):
+        return series.to_numpy(np.float64)  # pandas cannot hash these
+    if isinstance(dtype, np.dtype):
+        return series.to_numpy()
+    if isinstance(dtype, pd.CategoricalDtype | pd.StringDtype) or dtype.kind in "biuf":
+        return series.array
+    return series.astype(object).to_numpy()  # Period, Interval, ...
 
 
 def _read_array(label: int, values: NDArray[Any]) -> Column:
@@ -257,10 +208,8 @@ def _kind_of(values: Any) -> str:
 
 
 def _mark_booleans(values: Any) -> NDArray[np.object_]:
-    marked = [Truth(bool(v)) if isinstance(v, bool | np.bool_) else v for v in values]
-    out = np.empty(len(marked), dtype=object)
-    out[:] = marked
-    return out
+    marked = (Truth(bool(v)) if isinstance(v, bool | np.bool_) else v for v in values)
+    return np.fromiter(marked, dtype=object, count=len(values))
 
 
 def _check_finite(column: Column) -> None:

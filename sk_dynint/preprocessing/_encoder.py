@@ -243,7 +243,7 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             values = dict(zip(categorical, decoded, strict=True))
         for j, field in enumerate(self._fields):
             if isinstance(field, NumericField):
-                values[j] = field.middle()[codes[:, j]]
+                values[j] = field.decode(codes[:, j])
         return pd.DataFrame({j: values[j] for j in range(len(names))}).set_axis(names, axis=1)
 
     @property

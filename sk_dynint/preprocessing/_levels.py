@@ -14,7 +14,8 @@ import pandas as pd
 from category_encoders import OrdinalEncoder
 from numpy.typing import NDArray
 
-from ._columns import arrow_positions, from_key, is_arrow_backed, to_keys
+from ._arrow import arrow_positions, is_arrow_backed
+from ._columns import from_key, to_keys
 from ._field import FIRST_KEPT, SHORT, Field, Indices
 
 
@@ -101,7 +102,7 @@ def fit_ordinal_encoder(fields: Sequence[CategoricalField]) -> OrdinalEncoder | 
 
 def _order_of(keys: NDArray[np.object_], kind: str) -> NDArray[np.intp]:
     """Return the ascending order of keys; mixed objects go by number, then by type and text."""
-    if kind != "mixed objects":
+    if kind not in ("booleans", "mixed objects"):
         return np.argsort(keys, kind="stable")
     sort_keys = [_sort_key(key) for key in keys]
     return np.array(sorted(range(len(keys)), key=sort_keys.__getitem__), dtype=np.intp)

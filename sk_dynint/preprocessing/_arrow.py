@@ -1,0 +1,66 @@
+"""Arrow columns, from polars or pyarrow; the only file that imports pyarrow, which is optional."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+
+def arrow_to_pandas(X: Any) -> Any:
+    """Return a frame that speaks Arrow (polars, pyarrow, ...) as a pandas one; others as is."""
+    if isinstance(X, pd.DataFrame):
+        return X
+    if not (hasattr(X, "__arrow_c_stream__") and hasattr(X, "columns")):
+        return X
+    try:
+        import pyarrow as pa
+    except ImportError as error:
+        raise ImportError(
+            f"A {type(X).__module__.partition('.')[0]} frame is read through pyarrow: "
+            "pip install 'sk-dynint[arrow]', or pass a pandas frame."
+        ) from error
+    table = pa.table(X)
+    columns = {j: column_to_pandas(column) for j, column in enumerate(table.itercolumns())}
+    return pd.DataFrame(columns).set_axis(table.column_names, axis=1)
+
+
+def column_to_pandas(column: Any) -> pd.Series:
+    """Return an Arrow column as a pandas one without Arrow types; strings are not copied."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_decimal(kind):
+        column = column.cast(pa.float64())
+    is_string = (
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
+    strings = pd.StringDtype("pyarrow")
+    return column.to_pandas(
+        date_as_object=False, types_mapper=(lambda _: strings) if is_string else None
+    )
+
+
+def extension_to_pandas(series: pd.Series) -> pd.Series:
+    """Return a pandas series of an Arrow type as one without."""
+    import pyarrow as pa
+
+    return column_to_pandas(pa.chunked_array(series.array.__arrow_array__()))
+
+
+def is_arrow_backed(values: Any) -> bool:
+    """Whether these are strings that Arrow holds."""
+    dtype = values.dtype
+    return isinstance(dtype, pd.StringDtype) and dtype.storage == "pyarrow"
+
+
+def arrow_positions(levels: pd.Index, values: Any) -> NDArray[np.integer]:
+    """Return the position of each Arrow string in `levels`, -1 if it is not there."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    strings = pa.chunked_array(values.__arrow_array__())
+    value_set = pa.array(levels, type=strings.type, from_pandas=True)
+    return pc.index_in(strings, value_set=value_set).fill_null(-1).to_numpy()

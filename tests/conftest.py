@@ -1,0 +1,44 @@
+"""Data shared by the tests, and quiet threads."""
+
+import os
+
+os.environ["SCIPY_ARRAY_API"] = "1"  # before SciPy is imported, or a scikit-learn check is skipped
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _two_threads():
+    """More threads than cores make small matrices slow."""
+    torch.set_num_threads(1)
+
+
+def make_clicks(n_samples=600, seed=0):
+    """Small frame of all kinds of columns, with holes, and labels that depend on two of them."""
+    rng = np.random.default_rng(seed)
+    site = rng.choice(["a", "b", "c", "d", "rare"], n_samples, p=[0.4, 0.3, 0.2, 0.09, 0.01])
+    hour = rng.integers(0, 24, n_samples)
+    count = np.floor(rng.lognormal(2.0, 1.5, n_samples))
+    score = (site == "a") * 1.5 - (hour > 12) * 1.0 + 0.3 * np.log1p(count)
+    y = (rng.random(n_samples) < 1 / (1 + np.exp(1.0 - score))).astype(int)
+    X = pd.DataFrame(
+        {
+            "site": pd.Series(site, dtype="str"),
+            "hour": hour,
+            "count": np.where(rng.random(n_samples) < 0.1, np.nan, count),
+            "mobile": rng.random(n_samples) < 0.5,
+            "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 60, n_samples), "D"),
+            "device": pd.Categorical(rng.choice(["ios", "android"], n_samples)),
+        }
+    )
+    X.loc[rng.random(n_samples) < 0.1, "site"] = None
+    return X, y
+
+
+@pytest.fixture(scope="session")
+def clicks():
+    """600 rows of :func:`make_clicks`; copy before changing it."""
+    return make_clicks()

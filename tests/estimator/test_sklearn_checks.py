@@ -1,0 +1,20 @@
+"""scikit-learn's own checks, over every public classifier."""
+
+import os
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sk_dynint import DynIntClassifier
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _array_api():
+    """Without this SciPy refuses the array-API check, which would be skipped."""
+    assert os.environ["SCIPY_ARRAY_API"] == "1"
+
+
+@parametrize_with_checks([DynIntClassifier(variant=v) for v in ("pin", "da", "dgp", "dwp")])
+def test_sklearn_check(estimator, check):
+    """No expected failures."""
+    check(estimator)

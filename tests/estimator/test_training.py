@@ -1,0 +1,284 @@
+"""What `fit` does: reproducibility, weights, early stopping, continuing, callbacks."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from skorch.callbacks import Callback
+from sklearn.callback import ProgressBar, ScoringMonitor
+from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.model_selection import GridSearchCV
+
+from sk_dynint import DynIntClassifier, FieldEncoder
+from sk_dynint.interactions import VARIANTS, InteractionLayer
+from tests.conftest import make_clicks
+
+FAST = {"max_epochs": 3, "n_layers": 1, "n_subspaces": 1, "embedding_dim": 4, "random_state": 0}
+
+
+def fast(**params):
+    """Classifier of a fraction of a second."""
+    return DynIntClassifier(**(FAST | params))
+
+
+@pytest.fixture(scope="module")
+def many_clicks():
+    return make_clicks(4_000, seed=1)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_xor_needs_an_interaction(variant):
+    """Two fields, label their exclusive or: learnt by every variant, not without layers."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.integers(0, 2, (4_000, 2)), columns=["a", "b"]).astype("category")
+    y = (X["a"].astype(int) ^ X["b"].astype(int)).to_numpy()
+    train, test = slice(3_000), slice(3_000, None)
+    aucs = [
+        roc_auc_score(
+            y[test],
+            DynIntClassifier(variant, n_layers=n_layers, random_state=0)
+            .fit(X[train], y[train])
+            .decision_function(X[test]),
+        )
+        for n_layers in (3, 0)
+    ]
+    assert aucs[0] > 0.98
+    assert aucs[1] < 0.6
+
+
+@pytest.mark.parametrize("optimizer", ["ftrl", "adam", torch.optim.SGD, torch.optim.AdamW])
+def test_same_seed_same_bits(many_clicks, optimizer):
+    X, y = many_clicks
+    params = {"optimizer": optimizer, "lr": 0.01, "early_stopping": True}
+    one, two = (fast(**params).fit(X, y).predict_proba(X) for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+    assert not np.array_equal(one, fast(**params, random_state=1).fit(X, y).predict_proba(X))
+
+
+def test_global_generators_are_untouched(clicks):
+    X, y = clicks
+    numpy_state, torch_state = np.random.get_state()[1].copy(), torch.get_rng_state()
+    fast(early_stopping=True).fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)
+    fast(random_state=None).fit(X, y)  # NumPy's is asked for a seed, as everywhere in scikit-learn
+    assert torch.equal(torch.get_rng_state(), torch_state)
+
+
+def test_weights_are_repetitions(clicks):
+    X, y = clicks
+    weight = np.arange(len(y)) % 3
+    rows = np.repeat(np.arange(len(y)), weight)
+    weighted = fast().fit(X, y, sample_weight=weight)
+    repeated = fast().fit(X.iloc[rows], y[rows])
+    np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-7)
+
+
+def test_class_weight_moves_the_mean(many_clicks):
+    X, y = many_clicks
+    plain = fast().fit(X, y).predict_proba(X)[:, 1].mean()
+    heavy = fast(class_weight={0: 1, 1: 5}).fit(X, y).predict_proba(X)[:, 1].mean()
+    balanced = fast(class_weight="balanced").fit(X, y).predict_proba(X)[:, 1].mean()
+    assert abs(plain - y.mean()) < 0.05
+    assert heavy > plain + 0.1
+    assert abs(balanced - 0.5) < 0.05
+
+
+def test_class_weight_is_sample_weight(many_clicks):
+    X, y = many_clicks
+    by_class = fast(class_weight={0: 1, 1: 2}).fit(X, y)
+    by_row = fast(encoder=FieldEncoder(min_count=1)).fit(X, y, sample_weight=np.where(y, 2.0, 1.0))
+    assert by_class.encoder_.cardinalities_.shape == by_row.encoder_.cardinalities_.shape
+    assert abs(by_class.predict_proba(X)[:, 1].mean() - by_row.predict_proba(X)[:, 1].mean()) < 0.02
+
+
+@pytest.mark.parametrize(("scoring", "column"), [("logloss", "valid_loss"), ("auc", "valid_auc")])
+def test_best_period_is_restored(scoring, column):
+    """With a large step the net overfits; what `fit` leaves scores as the best period did."""
+    X, y = make_clicks(3_000, seed=2)
+    X_val, y_val = make_clicks(1_500, seed=3)
+    model = fast(
+        variant="pin", n_layers=2, lr=0.3, max_epochs=30, patience=3, scoring=scoring, batch_size=64
+    ).fit(X, y, X_val=X_val, y_val=y_val)
+    scores = model.history_[column]
+    best = scores.min() if scoring == "logloss" else scores.max()
+    assert len(scores) < 30
+    assert scores.iloc[-1] != best
+    p = model.predict_proba(X_val)[:, 1]
+    found = log_loss(y_val, p) if scoring == "logloss" else roc_auc_score(y_val, p)
+    assert found == pytest.approx(best, rel=1e-4)
+
+
+def test_validation_rows_meet_the_encoder_as_new(many_clicks):
+    """A level that only validation rows have is unknown to the encoder."""
+    X, y = many_clicks
+    X_val = X.head(200).assign(site="only here")
+    model = fast(encoder=FieldEncoder(min_count=1)).fit(X, y, X_val=X_val, y_val=y[:200])
+    codes = model.encoder_.transform(X_val)
+    assert (codes[:, X.columns.get_loc("site")] == 0).all()
+
+
+def test_early_stopping_auto_needs_ten_thousand_rows(clicks):
+    X, y = clicks
+    assert "valid_loss" not in fast().fit(X, y).history_
+    assert "valid_loss" in fast(early_stopping=True).fit(X, y).history_
+    X, y = make_clicks(10_000)
+    assert "valid_loss" in fast(max_epochs=1).fit(X, y).history_
+
+
+def test_eval_every_counts_steps(many_clicks):
+    X, y = many_clicks
+    model = fast(batch_size=100, eval_every=7, early_stopping=True, max_epochs=2, patience=99)
+    history = model.fit(X, y).history_
+    assert history["step"].iloc[:3].tolist() == [7, 14, 21]
+    assert history["step"].iloc[-1] == 2 * 36  # 3,600 rows, 100 a batch
+    assert model.n_iter_ == 72
+
+
+def test_partial_fit_learns_and_takes_new_levels(many_clicks):
+    X, y = many_clicks
+    model = fast(lr=0.2)
+    for start in 4 * list(range(0, 4_000, 1_000)):
+        part = slice(start, start + 1_000)
+        model.partial_fit(X[part], y[part], classes=[0, 1])
+    assert roc_auc_score(y, model.decision_function(X)) > 0.7
+    n_levels = model.encoder_.cardinalities_.copy()
+    new = X.head(50).assign(site="new")
+    before = model.predict_proba(new)
+    for _ in range(20):
+        model.partial_fit(new, np.ones(50, int))
+    np.testing.assert_array_equal(model.encoder_.cardinalities_, n_levels)
+    assert (model.predict_proba(new)[:, 1] > before[:, 1]).all()
+
+
+def test_partial_fit_wants_classes_first(clicks):
+    X, y = clicks
+    with pytest.raises(ValueError, match="classes must be passed on the first call"):
+        fast().partial_fit(X, y)
+    model = fast().partial_fit(X, y, classes=[0, 1])
+    with pytest.raises(ValueError, match="differ from those of the first call"):
+        model.partial_fit(X, y, classes=[0, 2])
+
+
+def test_partial_fit_after_early_stopping_goes_on_from_the_best(many_clicks):
+    X, y = many_clicks
+    model = fast(early_stopping=True, lr=0.2, max_epochs=10, patience=2).fit(X, y)
+    before = log_loss(y, model.predict_proba(X))
+    model.partial_fit(X.head(1), y[:1])
+    assert log_loss(y, model.predict_proba(X)) == pytest.approx(before, abs=0.02)
+
+
+def test_warm_start_continues(many_clicks):
+    X, y = many_clicks
+    model = fast(warm_start=True).fit(X, y)
+    first = model.history_["train_loss"].iloc[0]
+    n_periods = len(model.history_)
+    model.fit(X, y)
+    assert len(model.history_) == 2 * n_periods
+    assert model.history_["train_loss"].iloc[n_periods] < first
+    cold = fast().fit(X, y).fit(X, y)
+    assert len(cold.history_) == n_periods
+
+
+def test_history(many_clicks):
+    X, y = many_clicks
+    history = fast(early_stopping=True).fit(X, y).history_
+    assert history.columns.tolist() == ["step", "train_loss", "valid_loss", "valid_auc", "seconds"]
+
+
+def test_quiet_unless_verbose(clicks, capsys):
+    X, y = clicks
+    fast().fit(X, y)
+    assert capsys.readouterr() == ("", "")
+    fast(verbose=1).fit(X, y)
+    assert "train_loss" in capsys.readouterr().err
+
+
+def test_skorch_callbacks_are_called(clicks):
+    class Count(Callback):
+        n_batches = 0
+
+        def on_batch_end(self, net, training=False, **kwargs):
+            self.n_batches += training
+
+    X, y = clicks
+    counter = Count()
+    model = fast(callbacks=[counter]).fit(X, y)
+    assert counter.n_batches == model.n_iter_
+
+
+def test_sklearn_callbacks(clicks, capsys):
+    X, y = clicks
+    monitor = ScoringMonitor(scoring="roc_auc")
+    model = fast().set_callbacks(monitor, ProgressBar()).fit(X, y)
+    log = monitor.get_logs().data_as_pandas
+    assert len(log) == 1 + len(model.history_)
+    assert log["roc_auc"].iloc[-1] == pytest.approx(roc_auc_score(y, model.decision_function(X)))
+    assert model.score(X, y) > 0.5
+    assert "DynIntClassifier" in capsys.readouterr().out
+
+
+def test_sklearn_callback_can_stop(clicks):
+    class StopAtOnce:
+        def setup(self, estimator, context): ...
+
+        def teardown(self, estimator, context): ...
+
+        def on_fit_task_begin(self, estimator, context): ...
+
+        def on_fit_task_end(self, estimator, context):
+            return True
+
+    X, y = clicks
+    assert len(fast(max_epochs=9).set_callbacks(StopAtOnce()).fit(X, y).history_) == 1
+
+
+def test_sklearn_callbacks_in_a_search(clicks, capsys):
+    X, y = clicks
+    search = GridSearchCV(fast(), {"variant": ["pin", "da"]}, cv=2)
+    search.set_callbacks(ProgressBar(max_propagation_depth=None)).fit(X, y)
+    assert "GridSearchCV" in capsys.readouterr().out
+
+
+def test_group_lasso_prunes_rows(many_clicks):
+    """Rows are zero exactly, and counted."""
+    X, y = many_clicks
+    X = X.assign(noise=np.random.default_rng(0).integers(0, 400, len(X)).astype(str))
+    free = fast(early_stopping=False).fit(X, y)
+    model = fast(
+        early_stopping=False, embedding_optimizer_params={"l1": 2.0, "start": "zero"}
+    ).fit(X, y)
+    table = model.net_.module_.embedding.weight
+    assert free.n_pruned_rows_ == 0
+    assert model.n_pruned_rows_ == int((table == 0).all(1).sum())
+    assert model.n_pruned_rows_ > 100
+    assert roc_auc_score(y, model.decision_function(X)) > 0.7
+
+
+def test_own_variant_in_one_class(clicks):
+    class Square(InteractionLayer):
+        def __init__(self, width, depth, *, power=2):
+            super().__init__(width, depth)
+            self.power = power
+
+        def forward(self, x, x0):
+            return x + x0**self.power
+
+    X, y = clicks
+    model = fast(variant=Square, variant_params={"power": 3}).fit(X, y)
+    assert model.net_.module_.body.layers[0].power == 3
+
+
+def test_numpy_and_polars_input(clicks):
+    polars = pytest.importorskip("polars")
+    X, y = clicks
+    expected = fast().fit(X, y).predict_proba(X)
+    frame = polars.from_pandas(X)
+    np.testing.assert_array_equal(fast().fit(frame, y).predict_proba(frame), expected)
+    array = X[["hour", "count"]].to_numpy()
+    assert fast().fit(array, y).predict_proba(array).shape == (len(y), 2)
+
+
+def test_loss_that_explodes_is_an_error(clicks):
+    X, y = clicks
+    with pytest.raises(ValueError, match=r"training loss became (nan|inf).*lower lr"):
+        fast(optimizer=torch.optim.SGD, lr=1e30, max_epochs=50).fit(X, y)

@@ -1,0 +1,330 @@
+"""The embedding table, the sum of the parts, and training end to end."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from sk_dynint._module import CTRModule, FieldEmbedding
+from sk_dynint.interactions import VARIANTS, InteractionStack
+from sk_dynint.optim import FTRL
+from tests.references import (
+    PlainFTRL,
+    complex_step,
+    logit_and_penalty,
+    lookup,
+    number,
+    objective,
+    randomize,
+    summed_cross_entropy,
+    to_numpy,
+)
+
+CARDINALITIES = (3, 4, 2)
+OOV = pytest.mark.parametrize("oov", ["train", "zero"])
+
+
+@pytest.fixture(autouse=True)
+def _double_precision():
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+    torch.set_default_dtype(before)
+
+
+def make_indices(n=7, seed=0, cardinalities=CARDINALITIES, dtype=np.int64):
+    rng = np.random.default_rng(seed)
+    X = np.column_stack([rng.integers(0, c, n) for c in cardinalities])
+    return torch.tensor(X.astype(dtype))
+
+
+class Body(torch.nn.Module):
+    """Sum of everything, times a number; wants first-order weights."""
+
+    first_order = True
+
+    def __init__(self, n_fields, embedding_dim):
+        super().__init__()
+        self.shape = n_fields, embedding_dim
+        self.factor = torch.nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, embedding):
+        return self.factor * embedding.sum((1, 2))
+
+
+# --- the table
+
+
+@OOV
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_every_field_reads_its_own_block(oov, sparse, dtype):
+    """Eq. (1)."""
+    embedding = FieldEmbedding(CARDINALITIES, 5, oov=oov, sparse=sparse)
+    X = make_indices(dtype=dtype)
+    table = to_numpy(embedding)["weight"]
+    assert table.shape == (9, 5)
+    expected = lookup(table, CARDINALITIES, X.numpy(), oov)
+    np.testing.assert_array_equal(embedding(X).detach(), expected)
+    with torch.no_grad():
+        np.testing.assert_array_equal(embedding(X), expected)
+
+
+@given(
+    cardinalities=st.lists(st.integers(1, 5), min_size=1, max_size=4),
+    n=st.integers(1, 12),
+    embedding_dim=st.integers(1, 3),
+    oov=st.sampled_from(["train", "zero"]),
+    dtype=st.sampled_from([np.int32, np.int64]),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=25, deadline=None)
+def test_sparse_gradient_is_the_dense_one(cardinalities, n, embedding_dim, oov, dtype, seed):
+    """T29: summed over duplicates, one entry for each row of the batch, in order."""
+    X = make_indices(n, seed, cardinalities, dtype)
+    grads = {}
+    upstream = torch.randn(n, len(cardinalities), embedding_dim)
+    for sparse in (True, False):
+        embedding = FieldEmbedding(cardinalities, embedding_dim, oov=oov, sparse=sparse)
+        embedding(X).backward(upstream)
+        grads[sparse] = embedding.weight.grad
+    assert grads[True].is_sparse
+    assert not grads[False].is_sparse
+    torch.testing.assert_close(grads[True].to_dense(), grads[False])
+    offsets = np.cumsum([0, *cardinalities[:-1]])
+    rows = np.unique(X.numpy() + offsets)
+    np.testing.assert_array_equal(grads[True].coalesce().indices()[0], rows)
+
+
+def test_gradient_says_truly_that_it_is_coalesced():
+    embedding = FieldEmbedding(CARDINALITIES, 2)
+    X = torch.tensor([[2, 3, 0], [2, 1, 0], [0, 3, 0]])  # rows of the table out of order
+    embedding(X).sum().backward()
+    grad = embedding.weight.grad
+    assert grad.is_coalesced()
+    assert grad.indices().tolist() == [[0, 2, 4, 6, 7]]
+    assert grad.values().tolist() == [[1.0] * 2, [2.0] * 2, [1.0] * 2, [2.0] * 2, [3.0] * 2]
+    honest = torch.sparse_coo_tensor(
+        grad.indices(), grad.values(), grad.shape, is_coalesced=True, check_invariants=True
+    )
+    assert torch.equal(honest.to_dense(), grad.to_dense())
+
+
+def test_gradients_of_two_batches_accumulate():
+    grads = []
+    for sparse in (True, False):
+        embedding = FieldEmbedding(CARDINALITIES, 2, sparse=sparse)
+        for seed in range(2):
+            embedding(make_indices(3, seed)).square().sum().backward()
+        grads.append((embedding.weight.detach(), embedding.weight.grad.to_dense()))
+    (w, a), (v, b) = grads
+    ratio = torch.where(w == 0, 0, a / w), torch.where(v == 0, 0, b / v)  # 2 · times seen
+    torch.testing.assert_close(*ratio)
+
+
+def test_zero_levels_are_constant_and_get_no_gradient():
+    """Indices 0 and 1 of every field; the others train."""
+    for sparse in (True, False):
+        embedding = FieldEmbedding(CARDINALITIES, 2, oov="zero", sparse=sparse)
+        X = torch.tensor([[0, 1, 0], [2, 2, 1], [1, 3, 1]])
+        out = embedding(X)
+        assert torch.equal((out == 0).all(2), X <= 1)
+        out.sum().backward()
+        trained = (embedding.weight.grad.to_dense() != 0).all(1)
+        assert torch.nonzero(trained).flatten().tolist() == [2, 5, 6]
+
+
+@pytest.mark.parametrize(("init_std", "expected"), [(None, 0.25), (0.01, 0.01), (0.0, 0.0)])
+def test_start_has_the_standard_deviation(init_std, expected):
+    weight = FieldEmbedding([1000, 500], 16, init_std=init_std).weight
+    assert weight.std().item() == pytest.approx(expected, rel=0.02)
+
+
+def test_counts_pruned_rows():
+    embedding = FieldEmbedding(CARDINALITIES, 2)
+    embedding.weight.data[[1, 4]] = 0
+    embedding.weight.data[5, 0] = 0  # half a row is no pruned row
+    assert embedding.n_zero_rows() == 2
+
+
+# --- the sum of the parts
+
+
+def test_logit_is_the_sum_of_the_parts():
+    module = randomize(CTRModule(CARDINALITIES, 5, Body, base_logit=-1.5))
+    assert module.body.shape == (3, 5)
+    X = make_indices()
+    params = to_numpy(module)
+    first = lookup(params["first_order.weight"], CARDINALITIES, X.numpy()).sum((1, 2))
+    embedding = lookup(params["embedding.weight"], CARDINALITIES, X.numpy())
+    body = params["body.factor"] * embedding.sum((1, 2))
+    np.testing.assert_allclose(module(X).detach(), params["bias"] + first + body)
+
+
+def test_first_order_weights_start_at_zero_and_the_bias_at_the_base_logit():
+    module = CTRModule(CARDINALITIES, 5, Body, base_logit=-1.5)
+    assert module.bias.item() == -1.5
+    assert torch.equal(module.first_order.weight, torch.zeros(9, 1))
+
+
+def test_first_order_exists_only_for_a_body_that_asks():
+    module = CTRModule(CARDINALITIES, 4, InteractionStack)
+    assert module.first_order is None
+    assert not any("first_order" in name for name in module.state_dict())
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+def test_sparse_reaches_both_tables(sparse):
+    module = CTRModule(CARDINALITIES, 5, Body, sparse=sparse)
+    module(make_indices()).sum().backward()
+    assert module.embedding.weight.grad.is_sparse == sparse
+    assert module.first_order.weight.grad.is_sparse == sparse
+
+
+def test_zero_levels_reach_both_tables():
+    module = randomize(CTRModule(CARDINALITIES, 5, Body, oov="zero"))
+    logit = module(torch.tensor([[0, 1, 0], [1, 0, 1]]))
+    assert torch.equal(logit, module.bias.expand(2))
+
+
+def test_body_without_a_penalty_has_penalty_zero():
+    module = CTRModule(CARDINALITIES, 5, Body)
+    module(make_indices())
+    assert module.penalty() == 0
+
+
+def test_penalty_is_the_body_s():
+    module = randomize(
+        CTRModule(
+            CARDINALITIES, 4, lambda F, D: InteractionStack(F, D, layer=VARIANTS["dgp"], rank=2)
+        )
+    )
+    assert number(module.penalty()) == number(module.body.penalty()) > 0
+
+
+@pytest.mark.parametrize("n_subspaces", [1, 2])
+def test_zero_layers_is_logistic_regression(n_subspaces):
+    """T03: one weight for a level, w_out[f] Σ_d E_f[level, d]."""
+    module = randomize(
+        CTRModule(
+            CARDINALITIES,
+            4,
+            lambda F, D: InteractionStack(F, D, n_layers=0, n_subspaces=n_subspaces),
+        )
+    )
+    X = make_indices()
+    params = to_numpy(module)
+    weights = params["embedding.weight"].sum(1) * np.repeat(params["body.output"], CARDINALITIES)
+    one_hot = np.zeros((len(X), 9))
+    for f, offset in enumerate([0, 3, 7]):
+        one_hot[np.arange(len(X)), offset + X[:, f].numpy()] = 1
+    np.testing.assert_allclose(module(X).detach(), params["bias"] + one_hot @ weights)
+
+
+def test_logits_are_not_probabilities_and_the_loss_has_the_right_sign_at_extremes():
+    """T20: log(1 + exp(-(2y - 1) logit)), finite with finite gradients."""
+    X, y = make_indices(4), torch.tensor([0.0, 1.0, 0.0, 1.0])
+    losses = []
+    for base_logit in (-1000.0, -3.0, 0.0, 3.0, 1000.0):
+        module = CTRModule(CARDINALITIES, 4, InteractionStack, base_logit=base_logit)
+        module.embedding.weight.data.zero_()
+        logit = module(X)
+        assert torch.equal(logit, torch.full((4,), base_logit))
+        loss = functional.binary_cross_entropy_with_logits(logit, y, reduction="sum")
+        loss.backward()
+        expected = np.real(summed_cross_entropy(np.full(4, base_logit), y.numpy()))
+        assert loss.item() == pytest.approx(expected, rel=1e-12)
+        expected_grad = 4 / (1 + np.exp(-np.float64(min(max(base_logit, -700), 700)))) - 2
+        assert module.bias.grad.item() == pytest.approx(expected_grad, abs=1e-12)
+        losses.append(loss.item())
+    assert losses == pytest.approx(
+        [2000, 6 + 4 * np.log1p(np.exp(-3)), 4 * np.log(2)] + losses[1::-1]
+    )
+
+
+def test_module_pickles_after_training():
+    module = CTRModule(
+        CARDINALITIES, 4, lambda F, D: InteractionStack(F, D, layer=VARIANTS["dwp"], rank=2)
+    )
+    X = make_indices()
+    logit = module(X)
+    logit.sum().backward()
+    assert torch.equal(pickle.loads(pickle.dumps(module))(X), logit)
+
+
+# --- end to end
+
+LAYER_OPTIONS = {
+    "pin": {},
+    "da": {"reduction": 6},
+    "dgp": {"reduction": 6, "rank": 2},
+    "dwp": {"reduction": 6, "rank": 2},
+}
+TABLE = {"lr": 0.1, "beta": 0.5, "l1": 0.35, "l2": 0.1, "group": True}
+REST = {"lr": 0.05, "beta": 1.0, "l1": 0.02, "l2": 0.2}
+
+
+@pytest.mark.parametrize("start", ["consistent", "zero"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_training_trajectory(variant, start):
+    """T34: sparse group FTRL on the table, FTRL on the rest, summed loss plus B·λ·penalty."""
+    options = LAYER_OPTIONS[variant]
+    module = CTRModule(
+        CARDINALITIES,
+        4,
+        lambda F, D: InteractionStack(
+            F, D, layer=VARIANTS[variant], n_layers=2, n_subspaces=2, **options
+        ),
+        base_logit=-0.5,
+    )
+    randomize(module.body)
+    embedding = module.embedding.weight
+    network = [p for p in module.parameters() if p is not embedding]
+    optimizer = FTRL([{"params": [embedding], **TABLE}, {"params": network, **REST}], start=start)
+
+    plain = {
+        name: PlainFTRL(value, start=start, **(TABLE if name == "embedding.weight" else REST))
+        for name, value in to_numpy(module).items()
+    }
+    reference = {"variant": variant, "n_layers": 2, "n_subspaces": 2}
+    if variant == "dwp":
+        reference["rank"] = 2
+
+    rng = np.random.default_rng(0)
+    coefficient = 0.05
+    for step in range(6):
+        X, y = make_indices(5, seed=step), torch.tensor(rng.integers(0, 2, 5).astype(float))
+        optimizer.zero_grad()
+        logit = module(X)
+        loss = functional.binary_cross_entropy_with_logits(logit, y, reduction="sum")
+        (loss + len(X) * coefficient * module.penalty()).backward()
+        optimizer.step()
+
+        params = {name: state.w.copy() for name, state in plain.items()}
+        np.testing.assert_allclose(
+            logit.detach(), logit_and_penalty(params, CARDINALITIES, X.numpy(), **reference)[0]
+        )
+        gradients = complex_step(
+            lambda p, X=X, y=y: objective(
+                p, CARDINALITIES, X.numpy(), y.numpy(), coefficient, **reference
+            ),
+            params,
+        )
+        touched = np.unique(X.numpy() + np.array([0, 3, 7]))
+        for name, state in plain.items():
+            before = state.w.copy()
+            state.step(gradients[name])
+            if name == "embedding.weight":  # rows that no batch has held wait
+                waiting = np.setdiff1d(np.arange(9), touched)
+                state.w[waiting] = before[waiting]
+        for name, p in module.named_parameters():
+            np.testing.assert_allclose(
+                p.detach(), plain[name].w, rtol=1e-7, atol=1e-9, err_msg=f"{name}, {step=}"
+            )
+    assert 0 < module.embedding.n_zero_rows() < 9
