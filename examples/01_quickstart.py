@@ -38,9 +38,7 @@ models = {
         LogisticRegression(C=0.1, max_iter=200),
     ),
     "HistGradientBoosting": make_pipeline(
-        make_column_transformer(
-            (TargetEncoder(random_state=0), text), remainder="passthrough"
-        ),
+        make_column_transformer((TargetEncoder(random_state=0), text), remainder="passthrough"),
         HistGradientBoostingClassifier(random_state=0),
     ),
     "DynIntClassifier": DynIntClassifier(random_state=0),

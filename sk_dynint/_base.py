@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -73,7 +73,8 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     ``_make_body``.
     """
 
-    _parameter_constraints: dict[str, Any] = {
+    encoder: Any
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "embedding_dim": [Interval(Integral, 1, 4096, closed="both")],
         "embedding_init_std": [Interval(Real, 0, None, closed="left"), None],
         "oov": [StrOptions({"train", "zero"})],
@@ -155,9 +156,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         return self._train(table, valid_table, random_state, routed=(X, y))
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def partial_fit(
-        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
-    ) -> Self:
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Make one pass over more rows.
 
         The first call fits the encoder; later calls keep its levels: a level it has not seen is
@@ -186,8 +185,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         known = self.classes_ if classes is None else np.unique(column_or_1d(classes))
         if not first and not np.array_equal(known, self.classes_):
             raise ValueError(
-                f"classes={classes!r} differ from those of the first call, "
-                f"{self.classes_.tolist()}"
+                f"classes={classes!r} differ from those of the first call, {self.classes_.tolist()}"
             )
         rows = self._check_rows(X, y, sample_weight, classes=known, reset=first)
         random_state = check_random_state(self.random_state)
@@ -208,9 +206,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             make_body(1, self.embedding_dim)
         return make_body
 
-    def _check_rows(
-        self, X: Any, y: Any, sample_weight: Any, classes: Any, *, reset: bool
-    ) -> Rows:
+    def _check_rows(self, X: Any, y: Any, sample_weight: Any, classes: Any, *, reset: bool) -> Rows:
         """Check lengths, labels and weights; drop rows of weight zero; set `classes_`."""
         X = self._check_columns(X, y, reset=reset)
         y = column_or_1d(y, warn=True)
@@ -235,9 +231,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         validate_data(self, X, y, reset=reset, skip_check_array=True)
         return X
 
-    def _split(
-        self, rows: Rows, random_state: np.random.RandomState
-    ) -> tuple[Rows, Rows | None]:
+    def _split(self, rows: Rows, random_state: np.random.RandomState) -> tuple[Rows, Rows | None]:
         """Set validation rows aside, if wanted, before the encoder sees anything."""
         n_samples = len(rows.target)
         wanted = self.early_stopping
@@ -304,7 +298,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             net.module_.to(torch.float64 if exact else torch.float32)
         return net
 
-    def _resolve_optimizer(self) -> tuple[type, dict[str, Any], dict[str, Any]]:
+    def _resolve_optimizer(self) -> tuple[Any, dict[str, Any], dict[str, Any]]:
         """Optimizer class, its options, and what differs for the embedding table."""
         cls = OPTIMIZERS.get(self.optimizer, self.optimizer)
         options, table_options = OPTIMIZER_DEFAULTS.get(self.optimizer, ({"lr": 1e-3}, {}))

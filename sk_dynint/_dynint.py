@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -128,12 +128,12 @@ class DynIntClassifier(BaseCTRClassifier):
 
     Notes
     -----
-    The loss is the *sum* of the cross-entropies in a batch, which is the scale that FTRL's constants
-    are meant for; see :class:`sk_dynint.optim.FTRL`.
+    The loss is the *sum* of the cross-entropies in a batch, the scale that FTRL's constants are
+    meant for; see :class:`sk_dynint.optim.FTRL`.
 
-    Up to 1,024 rows (and ``batch_size="auto"``), training takes all rows at every step, in float64
-    and sorted: neither the order of the rows, nor whether a weight is written as repeated rows, makes
-    a difference.
+    Up to 1,024 rows (and ``batch_size="auto"``), training takes all rows at every step, sorted and
+    in float64: neither the order of the rows, nor whether a weight is written as repeated rows,
+    makes a difference.
 
     References
     ----------
@@ -153,7 +153,7 @@ class DynIntClassifier(BaseCTRClassifier):
     array(['no', 'yes', 'yes', 'no'], dtype=...)
     """
 
-    _parameter_constraints: dict[str, Any] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseCTRClassifier._parameter_constraints,
         "variant": [str, type],
         "n_layers": [Interval(Integral, 0, 64, closed="both")],

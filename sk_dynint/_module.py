@@ -55,13 +55,12 @@ class FieldEmbedding(nn.Module):
         """Look up the rows of ``X`` (B, F)."""
         rows = X + self.offsets
         if self.sparse and torch.is_grad_enabled():
-            embedding = _RowLookup.apply(self.weight, rows)
+            embedding = _RowLookup.apply(self.weight, rows)  # type: ignore[no-untyped-call]
         else:
             embedding = functional.embedding(rows, self.weight)
         if self.oov == "zero":
             embedding = embedding * (X > 1).unsqueeze(-1)
         return embedding
-
 
     def n_zero_rows(self) -> int:
         """Count the rows that are exactly zero: pruned by group lasso."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from itertools import chain, count, islice
@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.metrics import roc_auc_score
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
@@ -80,10 +80,11 @@ class Batches:
 
     def _one_pass(self) -> Iterator[Batch]:
         n = len(self.table)
+        rows: Iterable[Any]
         if self.generator is None:
             rows = [slice(i, i + self.batch_size) for i in range(0, n, self.batch_size)]
         else:
-            rows = torch.randperm(n, generator=self.generator).split(self.batch_size)
+            rows = torch.split(torch.randperm(n, generator=self.generator), self.batch_size)
         return (self.table[r] for r in rows)
 
 
@@ -202,7 +203,8 @@ class CTRNet(NeuralNet):
         try:
             self.partial_fit((batches, valid_batches))
         finally:  # what belongs to this run must not travel with the fitted net
-            self.callbacks, self.average = None, None
+            self.average = None
+            self.callbacks = []
             self.initialize_callbacks()
             self._forget_batches()
             self.module_.train(False)
@@ -211,7 +213,7 @@ class CTRNet(NeuralNet):
     def logits(self, codes: np.ndarray, block: int = EVALUATION_BLOCK) -> np.ndarray:
         """Logits of encoded rows, in blocks, without autograd."""
         with torch.inference_mode():
-            parts = [self.infer(rows).cpu() for rows in torch.from_numpy(codes).split(block)]
+            parts = [self.infer(rows).cpu() for rows in torch.split(torch.from_numpy(codes), block)]
         return torch.cat(parts).numpy().astype(np.float64)
 
 
@@ -282,7 +284,7 @@ class WeightAverage(Callback):
             parameter.data, mean.data = mean.data, parameter.data
 
     def _prune(self) -> None:
-        """What the optimizer has set to exactly zero stays so in the lent average."""
+        """Keep at exactly zero what the optimizer has set to it."""
         for weights, parameter in zip(self.average, self.parameters, strict=True):
             parameter.data.mul_(weights != 0)
 
@@ -299,7 +301,8 @@ class KeepBest(Callback):
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Start anew."""
-        self.best_score_, self.best_period_, self._best = np.inf, 0, None
+        self.best_score_, self.best_period_ = np.inf, 0
+        self._best: tuple[Any, Any] | None = None
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Compare the period with the best so far."""

@@ -30,7 +30,8 @@ def make_clicks(n_samples=600, seed=0):
             "hour": hour,
             "count": np.where(rng.random(n_samples) < 0.1, np.nan, count),
             "mobile": rng.random(n_samples) < 0.5,
-            "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 60, n_samples), "D"),
+            "day": pd.Timestamp("2024-01-01")
+            + pd.to_timedelta(rng.integers(0, 60, n_samples), "D"),
             "device": pd.Categorical(rng.choice(["ios", "android"], n_samples)),
         }
     )

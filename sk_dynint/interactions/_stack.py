@@ -104,4 +104,4 @@ class InteractionStack(nn.Module):
 
     def penalty(self) -> Tensor | float:
         """Sum of the layers' penalties in the last forward pass."""
-        return sum(layer.penalty() for layer in self.layers)  # type: ignore[operator, misc]
+        return sum(layer.penalty() for layer in self.layers)  # type: ignore[operator]

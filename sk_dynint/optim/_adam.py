@@ -71,7 +71,7 @@ class RowAdam(torch.optim.Optimizer):
             _check_options(options)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update the parameters; return the closure's loss."""
         loss = None
         if closure is not None:

@@ -28,19 +28,25 @@ def arrow_to_pandas(X: Any) -> Any:
 
 
 def column_to_pandas(column: Any) -> pd.Series:
-    """Return an Arrow column as a pandas one without Arrow types; strings are not copied."""
+    """Return an Arrow column as a pandas one without Arrow types, except for strings."""
     import pyarrow as pa
 
     kind = column.type
-    if pa.types.is_decimal(kind):
+    if _is_string(kind):
+        strings = pd.StringDtype("pyarrow")
+        return column.cast(pa.large_string()).to_pandas(types_mapper=lambda _: strings)
+    if pa.types.is_dictionary(kind) and _is_string(kind.value_type):
+        # As polars has them, not every pyarrow can convert them.
+        column = column.cast(pa.dictionary(pa.int32(), pa.large_string()))
+    elif pa.types.is_decimal(kind):
         column = column.cast(pa.float64())
-    is_string = (
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    )
-    strings = pd.StringDtype("pyarrow")
-    return column.to_pandas(
-        date_as_object=False, types_mapper=(lambda _: strings) if is_string else None
-    )
+    return column.to_pandas(date_as_object=False)
+
+
+def _is_string(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return kind in (pa.string(), pa.large_string(), pa.string_view())
 
 
 def extension_to_pandas(series: pd.Series) -> pd.Series:

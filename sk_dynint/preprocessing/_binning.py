@@ -54,6 +54,7 @@ SCORES: dict[str, Callable[[Floats], Floats]] = {
     "literal": score_literal,
     "quantile": score_quantile,
 }
+BINNINGS = ("auto", *SCORES)
 _SIGNLESS = ("authors", "literal")
 
 

@@ -68,7 +68,7 @@ class Column:
     label: Any
     values: Any
     kind: str
-    is_numeric: bool  # by its dtype
+    from_objects: bool = False  # an array of objects, whose dtype says nothing about a column
 
     def __str__(self) -> str:
         return f"column {self.label!r}"
@@ -76,9 +76,17 @@ class Column:
     def __len__(self) -> int:
         return len(self.values)
 
+    @property
+    def is_numeric(self) -> bool:
+        """Whether the column is numeric, going by its dtype."""
+        if self.values.dtype.kind == "O":  # objects, but also categories
+            return self.from_objects and self.kind == "numbers"
+        return self.kind in NUMERIC_KINDS
+
     def rows(self, mask: NDArray[np.bool_]) -> Column:
         """Return the column with only the rows in `mask`."""
-        return replace(self, values=self.values[mask])
+        values = self.values[mask]
+        return replace(self, values=values, kind=_kind_of(values))
 
     def is_all_missing(self) -> bool:
         return bool(pd.isna(self.values).all())
@@ -167,8 +175,7 @@ def _read_series(label: Any, series: pd.Series) -> Column:
     values = _plain_values(series)
     if values.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: column {label!r}.")
-    kind = _kind_of(values)
-    return Column(label, values, kind, kind in NUMERIC_KINDS and values.dtype.kind != "O")
+    return Column(label, values, _kind_of(values))
 
 
 def _plain_values(series: pd.Series) -> Any:
@@ -192,8 +199,7 @@ def _plain_values(series: pd.Series) -> Any:
 def _read_array(label: int, values: NDArray[Any]) -> Column:
     is_object = values.dtype == object
     column = _read_series(label, pd.Series(values, dtype=object if is_object else None))
-    # One dtype serves all columns of an array of objects: there the values say what they are.
-    return replace(column, is_numeric=column.kind == "numbers") if is_object else column
+    return replace(column, from_objects=is_object)
 
 
 def _kind_of(values: Any) -> str:
@@ -218,7 +224,11 @@ def _check_finite(column: Column) -> None:
         values = values.categories.array
     if column.kind != "numbers" or values.dtype.kind in "iu":
         return
-    if np.isinf(_to_float(values, "numbers")).any():
+    try:
+        finite = not np.isinf(_to_float(values, "numbers")).any()
+    except OverflowError:  # Python's integers know no bounds
+        finite = False
+    if not finite:
         raise ValueError(
             f"Input X contains infinity or a value too large for dtype('float64') in {column}; "
             "a missing value is NaN or None, and all else must be finite."

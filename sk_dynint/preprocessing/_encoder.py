@@ -14,10 +14,11 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_array, check_is_fitted
 
-from ._binning import SCORES, NumericField, fit_numeric
+from ._binning import BINNINGS, NumericField, fit_numeric
 from ._columns import ANY_KIND, NUMERIC_KINDS, Column, read_columns
 from ._field import Field, Indices, gather
 from ._levels import CategoricalField, decode, fit_levels, fit_ordinal_encoder
+from ._roles import resolve_binning, resolve_categorical
 
 # Rows transposed at a time: a block of all fields fits in the processor's cache.
 _BLOCK = 1024
@@ -46,12 +47,14 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         - "winner": ``⌊(ln v)²⌋`` above 2 and every whole number up to 2 by itself.
         - "authors": ``⌊ln(v² + 1)⌋``.
         - "literal": ``⌊ln(v²)⌋``, and 0 by itself.
-        - "quantile": at most `n_bins` bins that hold equal weight.
+        - "quantile": bins that hold about equal weight; values that alone weigh as much as a bin
+          have one to themselves, and so has each value if there are few.
         - "auto": "winner" for columns that look like counts (whole numbers, more than `n_bins`
           distinct ones of which at most 8 negative, 99th percentile at least 10 times the
           median), "quantile" for the others.
     n_bins : int, default=64
-        Largest number of quantile bins.
+        Number of quantile bins to aim at. Bins may be fewer, if there are fewer values, and
+        somewhat more, if some values are heavy.
     min_count : float, default=2
         A level is kept if it occurs at least this often, counted by `sample_weight`.
     threshold_numeric : bool, default=False
@@ -126,7 +129,7 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "categorical_features": [StrOptions({"from_dtype", "all"}), "array-like"],
-        "binning": [StrOptions({"auto", *SCORES}), dict],
+        "binning": [StrOptions(set(BINNINGS)), dict],
         "n_bins": [Interval(Integral, 2, None, closed="left")],
         "min_count": [Interval(Real, 0, None, closed="left")],
         "threshold_numeric": ["boolean"],
@@ -166,6 +169,15 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         self : FieldEncoder
+
+        Raises
+        ------
+        ValueError
+            If `X` is empty, holds an infinity, names a column twice, or holds strings (say) in a
+            column that is to be numeric; if a parameter names a column that is not there; if all
+            weights are zero.
+        TypeError
+            If `X` is sparse or holds objects that cannot be levels, such as lists.
         """
         columns, weight = self._check_fit_input(X, sample_weight)
         self._set_fields([field for field, _, _ in self._fit_fields(columns, weight)])
@@ -214,6 +226,12 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         indices : ndarray of shape (n_samples, n_features), int32
+
+        Raises
+        ------
+        ValueError
+            If the columns are not those of `fit`, in name, order or what they hold. Unseen levels
+            and missing values are no reason.
         """
         check_is_fitted(self)
         return self._encode(read_columns(self, X, reset=False))
@@ -289,17 +307,13 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if weight is not None and not weight.all():
             columns, weight = [column.rows(weight > 0) for column in columns], weight[weight > 0]
         order = _summation_order(weight)
-        is_categorical = self._resolve_categorical(columns)
-        binnings = self._resolve_binning(columns, is_categorical)
+        is_categorical = resolve_categorical(self.categorical_features, columns)
+        binnings = resolve_binning(self.binning, columns, is_categorical)
         for column, categorical, binning in zip(columns, is_categorical, binnings, strict=True):
-            if not categorical and column.kind not in (*NUMERIC_KINDS, "missing values"):
-                raise ValueError(
-                    f"{column} holds {column.kind}, but is not among categorical_features="
-                    f"{self.categorical_features!r}; numeric columns hold one of {NUMERIC_KINDS}."
-                )
             codes, values = column.distinct() if categorical else column.distinct_numbers()
             counts = _count(codes, len(values), weight, order)
-            common = {"missing": counts[0], "kind": column.kind}
+            kind = column.kind if counts[1:].any() else "missing values"
+            common = {"missing": counts[0], "kind": kind}
             if categorical:
                 levels, index = fit_levels(values, counts[1:], min_count=self.min_count, **common)
                 yield levels, index, codes
@@ -326,45 +340,6 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             field.binning if isinstance(field, NumericField) else None for field in fields
         ]
 
-    def _resolve_categorical(self, columns: Sequence[Column]) -> list[bool]:
-        """Return which columns are categorical."""
-        chosen = self.categorical_features
-        if isinstance(chosen, str):
-            return [chosen == "all" or not column.is_numeric for column in columns]
-        chosen = np.asarray(chosen)
-        if chosen.ndim != 1:
-            raise ValueError(
-                "categorical_features must be one-dimensional names, positions or a mask, "
-                f"got shape {chosen.shape}."
-            )
-        if chosen.dtype == bool:
-            if len(chosen) != len(columns):
-                raise ValueError(
-                    f"categorical_features is a mask of length {len(chosen)}, "
-                    f"but X has {len(columns)} columns."
-                )
-            return chosen.tolist()
-        positions = {_position(key, columns, "categorical_features") for key in chosen.tolist()}
-        return [j in positions for j in range(len(columns))]
-
-    def _resolve_binning(
-        self, columns: Sequence[Column], is_categorical: Sequence[bool]
-    ) -> list[str]:
-        """Return the binning asked for each column."""
-        if isinstance(self.binning, str):
-            return [self.binning] * len(columns)
-        binnings = ["auto"] * len(columns)
-        for key, binning in self.binning.items():
-            j = _position(key, columns, "binning")
-            if binning not in ("auto", *SCORES):
-                raise ValueError(
-                    f"binning[{key!r}] must be one of {['auto', *SCORES]}, got {binning!r}."
-                )
-            if is_categorical[j]:
-                raise ValueError(f"binning[{key!r}]={binning!r}: {columns[j]} is categorical.")
-            binnings[j] = binning
-        return binnings
-
     def _check_codes(self, X: ArrayLike) -> NDArray[np.int64]:
         """Return field indices that are within the cardinalities."""
         given = check_array(X)
@@ -374,35 +349,28 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 f"{self.n_features_in_} features as input."
             )
         codes = given.astype(np.int64)
-        wrong = ((codes != given) | (codes < 0) | (codes >= self.cardinalities_)).any(axis=0)
+        wrong = (codes != given) | (codes < 0) | (codes >= self.cardinalities_)
         if wrong.any():
-            j = int(np.argmax(wrong))
-            raise ValueError(
-                f"Field {j} has indices 0 to {self.cardinalities_[j] - 1}, got others among "
-                f"{np.unique(given[:, j])[[0, -1]]}."
-            )
+            i, j = np.argwhere(wrong)[0]
+            label = getattr(self, "feature_names_in_", range(self.n_features_in_))[j]
+            largest = self.cardinalities_[j] - 1
+            raise ValueError(f"column {label!r} has indices 0 to {largest}, got {given[i, j]}.")
         return codes
-
-
-def _position(key: Any, columns: Sequence[Column], parameter: str) -> int:
-    """Return the position of the column that a name or a position means."""
-    labels = [column.label for column in columns]
-    if key in labels:
-        return labels.index(key)
-    if isinstance(key, Integral) and -len(columns) <= int(key) < len(columns):
-        return int(key) % len(columns)
-    raise ValueError(
-        f"{parameter} names column {key!r}, which is neither a name nor a position in X; "
-        f"the columns are {labels}."
-    )
 
 
 def _check_kind(column: Column, field: Field) -> None:
     """Refuse a column that holds something else than in `fit`, instead of calling it unseen."""
-    same = column.kind == field.kind or field.kind in ANY_KIND
-    mixed = column.kind == "mixed objects" and isinstance(field, CategoricalField)
-    if not (same or mixed or column.kind == "missing values" or column.is_all_missing()):
-        raise ValueError(f"{column} holds {column.kind}, but held {field.kind} in fit.")
+    if column.kind in (field.kind, "missing values"):
+        return
+    if field.is_numeric:
+        allowed = field.kind == "missing values" and column.kind in NUMERIC_KINDS
+    else:
+        allowed = field.kind in ANY_KIND or column.kind == "mixed objects"
+    if not (allowed or column.is_all_missing()):
+        name = "numeric" if field.is_numeric else "categorical"
+        raise ValueError(
+            f"{column} holds {column.kind}, but it is {name} and held {field.kind} in fit."
+        )
 
 
 def _summation_order(weight: NDArray[np.float64] | None) -> NDArray[np.intp] | None:

@@ -1,4 +1,9 @@
-"""Categorical columns: which levels are kept, and the category-encoders mapping that holds them."""
+"""Categorical columns: which levels are kept, and the category-encoders mapping that holds them.
+
+A fitted `category_encoders.OrdinalEncoder` holds the mappings, and decodes. It would encode row by
+row, though; here each distinct value is looked up once in the same mapping, which gives the same
+indices (a test compares the two) in a tenth of the time, or less.
+"""
 
 from __future__ import annotations
 
@@ -59,14 +64,15 @@ def fit_levels(
     values: Any, counts: NDArray[Any], *, missing: float, kind: str, min_count: float
 ) -> tuple[CategoricalField, Indices]:
     """Keep the levels that are frequent enough; return the field and the index of each value."""
-    kept = np.flatnonzero((counts >= min_count) & (counts > 0))
+    is_kept = (counts >= min_count) & (counts > 0)
+    rare = np.sort(counts[~is_kept]).sum()  # fractions: the same sum whatever order they came in
+    kept = np.flatnonzero(is_kept)
     keys = to_keys(values[kept], kind)
-    order = _order_of(keys, kind)
+    order = _mixed_order(keys) if kind in ("booleans", "mixed objects") else values[kept].argsort()
     order = order[np.argsort(-counts[kept][order], kind="stable")]
     kept, keys = kept[order], keys[order]
     index = np.zeros(len(counts), dtype=np.int32)
     index[kept] = np.arange(FIRST_KEPT, FIRST_KEPT + len(kept))
-    rare = counts.sum() - counts[kept].sum()
     levels = np.empty(1 + len(keys), dtype=object)
     levels[0], levels[1:] = np.nan, keys
     field = CategoricalField(
@@ -80,8 +86,8 @@ def fit_levels(
 def fit_ordinal_encoder(fields: Sequence[CategoricalField]) -> OrdinalEncoder | None:
     """Return a fitted category-encoders encoder with the mappings of the fields, in their order.
 
-    It shares the fields' levels. It is fitted on one row of missing values, as it would otherwise
-    transform all rows in vain.
+    It shares the levels of the fields, but calls unseen ones -1. It is fitted on one row of missing
+    values, because `fit` transforms what it is given.
     """
     if not fields:
         return None
@@ -100,10 +106,8 @@ def fit_ordinal_encoder(fields: Sequence[CategoricalField]) -> OrdinalEncoder | 
         return encoder.fit(pd.DataFrame([[np.nan] * len(fields)], dtype=object))
 
 
-def _order_of(keys: NDArray[np.object_], kind: str) -> NDArray[np.intp]:
-    """Return the ascending order of keys; mixed objects go by number, then by type and text."""
-    if kind not in ("booleans", "mixed objects"):
-        return np.argsort(keys, kind="stable")
+def _mixed_order(keys: NDArray[np.object_]) -> NDArray[np.intp]:
+    """Return the order of keys that do not compare: numbers first, then by type and text."""
     sort_keys = [_sort_key(key) for key in keys]
     return np.array(sorted(range(len(keys)), key=sort_keys.__getitem__), dtype=np.intp)
 

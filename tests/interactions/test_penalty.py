@@ -73,6 +73,14 @@ def test_zero_vector_counts_nothing_and_gets_no_gradient(kind, dtype):
     torch.testing.assert_close(a.grad[[0, 2, 3]], others.grad)
 
 
+def test_vector_whose_norm_underflows_is_a_zero_vector():
+    a = torch.tensor([[1e-30, 0.0], [1.0, 1.0]], dtype=torch.float32, requires_grad=True)
+    total = orthogonal_penalty(a)
+    total.backward()
+    assert total.item() == 0
+    assert torch.equal(a.grad, torch.zeros_like(a))
+
+
 def test_all_zero_vectors_cost_nothing():
     a = torch.zeros(3, 4, requires_grad=True)
     total = orthogonal_penalty(a)

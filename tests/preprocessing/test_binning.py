@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sk_dynint.preprocessing import FieldEncoder
@@ -50,6 +50,7 @@ def test_t01_bins_of_nineteen_values(binning):
 
 
 @pytest.mark.parametrize("binning", ["winner", "authors", "literal"])
+@settings(deadline=None, max_examples=40)
 @given(data=st.data())
 def test_bins_against_the_formula(binning, data):
     numbers = st.integers(-50, 10**6) | st.floats(-50, 10**6).map(lambda v: round(v, 3))
@@ -68,8 +69,8 @@ def test_winner_keeps_small_fractions_finite():
 
 def test_a_value_of_no_seen_bin_falls_in_the_nearest():
     encoder = FieldEncoder(binning="winner").fit(column([1, 10, 1000]))  # bins SP1, 5, 47
-    # 170 is in bin 26, as far from 5 as from 47: the lower; 180 is in bin 27.
-    assert encode(encoder, [-500, 1, 2, 9, 20, 170, 180, 10**9]) == [2, 2, 2, 3, 3, 3, 4, 4]
+    # 170 is in bin 26, as far from 5 as from 47: the lower; 185 is in bin 27.
+    assert encode(encoder, [-500, 1, 2, 9, 20, 170, 185, 10**9]) == [2, 2, 2, 3, 3, 3, 4, 4]
     quantile = FieldEncoder(binning="quantile").fit(column([1, 2, 4]))
     assert encode(quantile, [-500, 1.5, 1.6, 3, 3.1, 10**9]) == [2, 2, 3, 3, 4, 4]
 
@@ -117,6 +118,23 @@ def test_thresholds_part_neighbours(values, n_bins):
         assert len(thresholds) == len(values) - 1
 
 
+@settings(deadline=None, max_examples=40)
+@given(counts=st.lists(st.integers(1, 40), min_size=3, max_size=60), n_bins=st.integers(2, 12))
+def test_quantile_bins_are_alone_or_light(counts, n_bins):
+    counts = np.array(counts)
+    thresholds = quantile_thresholds(np.arange(len(counts)) + 0.0, counts, n_bins)
+    bins = np.searchsorted(thresholds, np.arange(len(counts)))
+    heavy = counts * n_bins >= counts.sum()
+    if len(counts) <= n_bins:
+        assert bins.tolist() == list(range(len(counts)))
+        return
+    assert (np.bincount(bins)[bins[heavy]] == 1).all()
+    share = counts[~heavy].sum() / max(n_bins - heavy.sum(), 1)
+    light_bins = np.bincount(bins[~heavy], counts[~heavy])
+    assert (light_bins < share + counts[~heavy].max(initial=0)).all()
+    assert len(thresholds) + 1 <= n_bins + heavy.sum()
+
+
 COUNTS = np.floor(np.exp(np.random.default_rng(3).normal(1.5, 1.8, 5000)))
 
 
@@ -133,6 +151,7 @@ COUNTS = np.floor(np.exp(np.random.default_rng(3).normal(1.5, 1.8, 5000)))
         (1900 + np.arange(5000) % 120, "quantile"),  # years
         (np.random.default_rng(4).normal(size=5000), "quantile"),
         (np.full(50, 7), "quantile"),
+        (np.maximum(np.arange(20_000) - 19_900, 0), "quantile"),  # next to nothing but zeros
     ],
 )
 def test_auto(values, binning):
@@ -161,7 +180,7 @@ def test_dates_are_seconds_in_utc(unit, timezone):
     days = pd.Series(start + pd.to_timedelta([0, 1, 2, 2, 0], unit="D")).dt.as_unit(unit)
     days = days.dt.tz_convert(timezone or "UTC")
     days = days if timezone else days.dt.tz_localize(None)
-    days[5] = pd.NaT
+    days = days.reindex(range(6))
     encoder = FieldEncoder()
     assert encoder.fit_transform(column(days))[:, 0].tolist() == [2, 3, 4, 4, 2, 1]
     assert encoder.field_kinds_ == ["numeric"]

