@@ -47,10 +47,10 @@ OPTIMIZER_DEFAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 def auto_batch_size(n_samples: int) -> int:
-    """Rows in a batch: all of a small table, else about 150 steps in a pass, at most 4096."""
+    """Rows in a batch: all of a small table, else about 300 steps in a pass, at most 4096."""
     if n_samples <= MAX_ROWS_EXACT:
         return n_samples
-    return int(np.clip(2 ** round(np.log2(n_samples / 150)), 128, 4096))
+    return int(np.clip(2 ** round(np.log2(n_samples / 300)), 128, 4096))
 
 
 class Rows(NamedTuple):
@@ -85,7 +85,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         "embedding_optimizer_params": [dict, None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "averaging": [Interval(Real, 0, None, closed="left")],
+        "averaging": [Interval(Real, 0, None, closed="left"), None],
         "eval_every": [Interval(Integral, 1, None, closed="left"), None],
         "early_stopping": ["boolean", StrOptions({"auto"})],
         "scoring": [StrOptions({"logloss", "auc"})],
@@ -279,7 +279,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             module__embedding_dim=self.embedding_dim,
             module__make_body=make_body,
             module__base_logit=np.log(rate / (1 - rate)),
-            module__init_std=self.embedding_init_std,
+            module__init_std=self._init_std(),
             module__oov=self.oov,
             module__sparse=getattr(optimizer, "supports_sparse", False),
             orthogonal_penalty=getattr(self, "orthogonal_penalty", 0.0),
@@ -307,6 +307,10 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             options["lr"] = self.lr
         return cls, options, table_options | (self.embedding_optimizer_params or {})
 
+    def _init_std(self) -> float:
+        std = self.embedding_init_std
+        return float(0.1 / np.sqrt(self.embedding_dim) if std is None else std)
+
     def _train(
         self,
         table: Table,
@@ -324,8 +328,9 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         shuffled = batch_size < n_samples
         if not shuffled:
             table.sort()
-        n_steps = passes * -(-n_samples // batch_size)
-        period = self.eval_every or -(-n_samples // batch_size)
+        steps_per_pass = -(-n_samples // batch_size)
+        n_steps = passes * steps_per_pass
+        period = self.eval_every or (steps_per_pass if valid is None else -(-steps_per_pass // 4))
         callbacks = list(self.callbacks or [])
         if routed is not None:
             context = self._init_callback_context(max_subtasks=-(-n_steps // period))
@@ -342,7 +347,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 callbacks=callbacks,
                 metric=self.scoring,
                 patience=self.patience,
-                average=self.averaging if routed is not None else 0.0,
+                averaging=None if routed is None else self.averaging,
                 progress=bool(self.verbose),
             )
         self.history_ = history_frame(self.net_.history)

@@ -38,10 +38,10 @@ class DynIntClassifier(BaseCTRClassifier):
         - "dwp": dynamic weighted parameters, :math:`(G^{(i)} \circ W) X_0` with G of low rank
           (Eq. 10).
         - a class: a variant of your own, see :class:`sk_dynint.interactions.InteractionLayer`.
-    n_layers : int, default=@n_layers@
+    n_layers : int, default=3
         L; the logit is a polynomial of degree L + 1.  With 0 the model is logistic regression.
         The paper searches 1 to 4.
-    n_subspaces : int, default=@n_subspaces@
+    n_subspaces : int, default=8
         H; must divide `embedding_dim`.  1 crosses whole vectors (vector-wise), `embedding_dim`
         single entries (bit-wise).  Cost grows with it.  The paper searches 1, 2, 4, 8 and 16.
     rank : int, default=None
@@ -56,10 +56,11 @@ class DynIntClassifier(BaseCTRClassifier):
         Options of the variant's layers, for example ``{"gate_init": "zeros"}`` for "da" or
         ``{"offset": "first"}`` for "dwp", and ``{"output": "split"}`` of the stack; see the classes
         in :mod:`sk_dynint.interactions`.
-    embedding_dim : int, default=@embedding_dim@
+    embedding_dim : int, default=8
         D, length of the vector of a level.
-    embedding_init_std : float, default=@embedding_init_std@
-        @doc_init_std@
+    embedding_init_std : float, default=None
+        Standard deviation of the table's normal start; None means 0.1/√D, a tenth of the authors':
+        with that the early model is nearly linear, and overfits rare levels less.
     oov : {"train", "zero"}, default="train"
         What index 0 (rare or unseen) and 1 (missing) mean: rows of the table like any other, or
         the zero vector as in the authors' code.
@@ -71,20 +72,22 @@ class DynIntClassifier(BaseCTRClassifier):
         "adam": :class:`sk_dynint.optim.RowAdam`.  These two update only the rows of a batch; a
         class of your choice gets dense gradients.
     lr : float, default=None
-        Learning rate of everything but the table.  None: @lr@ for "ftrl", 0.001 otherwise.
+        Learning rate of everything but the table.  None: 0.02 for "ftrl", 0.001 otherwise.
     optimizer_params : dict, default=None
         Further options of the optimizer, for example ``{"l1": 1.0}``.
     embedding_optimizer_params : dict, default=None
-        What differs for the table.  For "ftrl" the defaults are @table_options@; l1 prunes whole rows.
+        What differs for the table: for "ftrl" ``{"lr": 0.1, "group": True}`` and what is given
+        here; with l1 above 0 the rows of levels that do not help become exactly zero.
     max_epochs : int, default=@max_epochs@
         @doc_max_epochs@
     batch_size : int or "auto", default="auto"
         @doc_batch_size@
-    averaging : float, default=1.0
-        Time constant, in passes, of the exponential moving average of the weights that is
-        validated and kept.  0 keeps the last weights.
+    averaging : float, default=8.0
+        γ of the polynomial-decay average of the weights, which is what is validated and kept: about
+        the last 1/(γ + 1) of the steps counts.  None keeps the last weights.
     eval_every : int, default=None
-        Steps between two evaluations; @doc_eval_every@
+        Steps between two evaluations; None means four in a pass with validation rows, one without.
+        The paper evaluates every 2,000 steps.
     early_stopping : bool or "auto", default="auto"
         Whether to stop by the score of validation rows and restore the best weights.  "auto":
         from 10,000 rows on, as in HistGradientBoostingClassifier.
@@ -92,7 +95,7 @@ class DynIntClassifier(BaseCTRClassifier):
         The score that decides.
     validation_fraction : float, default=0.1
         Part of the rows to set aside for it, before the encoder sees them.
-    patience : int, default=@patience@
+    patience : int, default=8
         Evaluations without improvement before training stops.
     callbacks : list of skorch callbacks, default=None
         Called by the net in training.  An "epoch" of skorch is one evaluation period.  (Callbacks
@@ -169,12 +172,12 @@ class DynIntClassifier(BaseCTRClassifier):
         variant: str | type[InteractionLayer] = "da",
         *,
         n_layers: int = 3,
-        n_subspaces: int = 4,
+        n_subspaces: int = 8,
         rank: int | None = None,
         reduction: int = 16,
         orthogonal_penalty: float = 0.0,
         variant_params: dict[str, Any] | None = None,
-        embedding_dim: int = 16,
+        embedding_dim: int = 8,
         embedding_init_std: float | None = None,
         oov: Literal["train", "zero"] = "train",
         encoder: Any = None,
@@ -184,12 +187,12 @@ class DynIntClassifier(BaseCTRClassifier):
         embedding_optimizer_params: dict[str, Any] | None = None,
         max_epochs: int = 20,
         batch_size: int | Literal["auto"] = "auto",
-        averaging: float = 1.0,
+        averaging: float | None = 8.0,
         eval_every: int | None = None,
         early_stopping: bool | Literal["auto"] = "auto",
         scoring: Literal["logloss", "auc"] = "logloss",
         validation_fraction: float = 0.1,
-        patience: int = 3,
+        patience: int = 8,
         callbacks: list[Any] | None = None,
         class_weight: dict[Any, float] | Literal["balanced"] | None = None,
         warm_start: bool = False,

@@ -177,18 +177,15 @@ class CTRNet(NeuralNet):
         callbacks: list[Callback],
         metric: str = "logloss",
         patience: int = 5,
-        average: float = 0.0,
+        averaging: float | None = None,
         progress: bool = False,
     ) -> CTRNet:
-        """Train for `passes` over `table`, scoring `valid` every `period` steps.
-
-        `average` is the time constant of the average over steps, in passes.
-        """
+        """Train for `passes` over `table`, scoring `valid` every `period` steps."""
         steps_per_pass = -(-len(table) // batch_size)
         n_steps = passes * steps_per_pass
         callbacks = [ValidationAUC(), *callbacks]
-        if average:
-            self.average = WeightAverage(self.module_, average * steps_per_pass)
+        if averaging is not None:
+            self.average = WeightAverage(self.module_, averaging, max(1, steps_per_pass // 50))
             callbacks.insert(0, self.average)
         if valid is not None:
             callbacks.append(KeepBest(metric, patience))
@@ -241,25 +238,26 @@ class ValidationAUC(Callback):
 
 
 class WeightAverage(Callback):
-    """Exponential moving average of the weights, which replaces them at the end of training.
+    """Polynomial-decay average of the weights, which replaces them at the end of training.
 
-    The average forgets with a time constant of `window` steps.  It is brought up to date about
-    thirty times in a window rather than at every step, because it reads the whole table.
+    After t updates, ``average += (power + 1) / (power + t) * (weights - average)``: about the last
+    1 / (power + 1) of the run counts, however long it is (Shamir and Zhang, *Stochastic gradient
+    descent for non-smooth optimization*, ICML 2013).  The average moves once every `every` steps
+    rather than at each, because it reads the whole table.
     """
 
-    def __init__(self, module: torch.nn.Module, window: float) -> None:
+    def __init__(self, module: torch.nn.Module, power: float, every: int) -> None:
         self.parameters = list(module.parameters())
         self.average = [p.detach().clone() for p in self.parameters]
-        self.every = max(1, round(window / 30))
-        self.newest = 1 - np.exp(-self.every / window)
+        self.power = power
+        self.every = every
         self.n_steps = 0
 
     def on_batch_end(self, net: NeuralNet, training: bool = False, **kwargs: Any) -> None:
         """Move the average towards the weights."""
         self.n_steps += training
         if training and self.n_steps % self.every == 0:
-            # Before the window is full, all the past counts alike.
-            newest = max(self.newest, self.every / self.n_steps)
+            newest = (self.power + 1) / (self.power + self.n_steps // self.every)
             with torch.no_grad():
                 for mean, parameter in zip(self.average, self.parameters, strict=True):
                     mean.lerp_(parameter, newest)

@@ -93,6 +93,16 @@ def test_sparse_gradient_is_the_dense_one(cardinalities, n, embedding_dim, oov, 
     np.testing.assert_array_equal(grads[True].coalesce().indices()[0], rows)
 
 
+def test_rows_beyond_the_integers_of_single_precision_stay_apart():
+    """Small integers travel in, int64 rows come out: 2²⁴ + 1 is no float32."""
+    embedding = FieldEmbedding([3, 3], 1)
+    embedding.offsets = torch.tensor([0, 2**24])
+    embedding.weight = torch.nn.Parameter(torch.zeros(1, 1).expand(2**24 + 3, 1))  # no memory
+    X = torch.tensor([[1, 1], [2, 2]], dtype=torch.int32)
+    (grad,) = torch.autograd.grad(embedding(X).sum(), embedding.weight)
+    assert grad.indices().tolist() == [[1, 2, 2**24 + 1, 2**24 + 2]]
+
+
 def test_gradient_says_truly_that_it_is_coalesced():
     """Autograd forgets the word when it stores the gradient; its rows stay unique and sorted."""
     embedding = FieldEmbedding(CARDINALITIES, 2)

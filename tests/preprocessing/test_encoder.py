@@ -81,6 +81,18 @@ def test_the_order_of_rows_does_not_matter(rows, binning, seed, weighted):
     assert_same_encoder(encoder, other)
 
 
+def test_sums_of_fractions_do_not_depend_on_the_order():
+    """Neither within a level nor over the rare levels, although 0.1 + 0.2 + 0.3 does."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"c": [f"rare{i}" for i in range(100)] + ["often"] * 100})
+    weight = rng.random(200)
+    encoder = FieldEncoder(min_count=2).fit(X, sample_weight=weight)
+    for _ in range(5):
+        rows = rng.permutation(200)
+        other = FieldEncoder(min_count=2).fit(X.iloc[rows], sample_weight=weight[rows])
+        assert_same_encoder(encoder, other)
+
+
 def test_a_row_without_weight_leaves_no_trace():
     """Not even in the kind of a column, which decides the order of its levels."""
     X = pd.DataFrame({"c": ["a'", 'a"', "b", 7]}, dtype=object)

@@ -84,7 +84,7 @@ def _encode_if_same_kind(encoder, cells):
         return None
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(
     cells=st.lists(TEXTS | st.none(), min_size=1, max_size=150),
     new=st.lists(TEXTS | st.none(), min_size=1, max_size=150),
