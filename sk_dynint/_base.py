@@ -32,12 +32,10 @@ from sk_dynint._training import CTRNet, SklearnCallbacks, Table, history_frame, 
 from sk_dynint.optim import OPTIMIZERS
 from sk_dynint.preprocessing import FieldEncoder
 
-MIN_ROWS_TO_SPLIT = 10_000
-"""From this many rows on, `early_stopping="auto"` sets a validation part aside."""
-
-MAX_ROWS_EXACT = 1_024
+SMALL_TABLE = 1_024
 """Up to this many rows, `batch_size="auto"` trains on all of them at once, sorted and in float64,
-so that neither the order of rows nor writing a weight as repeated rows makes a difference."""
+so that neither the order of rows nor writing a weight as repeated rows makes a difference; and
+`early_stopping="auto"` sets no validation rows aside."""
 
 OPTIMIZER_DEFAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "ftrl": ({"lr": 0.02}, {"lr": 0.1, "group": True}),
@@ -48,7 +46,7 @@ OPTIMIZER_DEFAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 def auto_batch_size(n_samples: int) -> int:
     """Rows in a batch: all of a small table, else about 300 steps in a pass, at most 4096."""
-    if n_samples <= MAX_ROWS_EXACT:
+    if n_samples <= SMALL_TABLE:
         return n_samples
     return int(np.clip(2 ** round(np.log2(n_samples / 300)), 128, 4096))
 
@@ -236,7 +234,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         n_samples = len(rows.target)
         wanted = self.early_stopping
         if wanted == "auto":
-            wanted = n_samples >= MIN_ROWS_TO_SPLIT
+            wanted = n_samples > SMALL_TABLE
         if not wanted:
             return rows, None
         train, valid = train_test_split(
@@ -292,7 +290,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             device=self.device,
             verbose=0,
         )
-        exact = len(table) <= MAX_ROWS_EXACT
+        exact = len(table) <= SMALL_TABLE
         with seeded(random_state, self.device):
             net.initialize()
             net.module_.to(torch.float64 if exact else torch.float32)

@@ -79,9 +79,10 @@ class DynIntClassifier(BaseCTRClassifier):
         What differs for the table: for "ftrl" ``{"lr": 0.1, "group": True}`` and what is given
         here; with l1 above 0 the rows of levels that do not help become exactly zero.
     max_epochs : int, default=@max_epochs@
-        @doc_max_epochs@
+        Passes over the rows, at most.
     batch_size : int or "auto", default="auto"
-        @doc_batch_size@
+        Rows in a training step.  "auto": all of them up to 1,024, else the power of two that makes
+        about 300 steps of a pass, between 128 and 4,096 (the paper's).
     averaging : float, default=8.0
         γ of the polynomial-decay average of the weights, which is what is validated and kept: about
         the last 1/(γ + 1) of the steps counts.  None keeps the last weights.
@@ -90,7 +91,7 @@ class DynIntClassifier(BaseCTRClassifier):
         The paper evaluates every 2,000 steps.
     early_stopping : bool or "auto", default="auto"
         Whether to stop by the score of validation rows and restore the best weights.  "auto":
-        from 10,000 rows on, as in HistGradientBoostingClassifier.
+        with more than 1,024 rows.  Models of this kind overfit within a few passes.
     scoring : {"logloss", "auc"}, default="logloss"
         The score that decides.
     validation_fraction : float, default=0.1

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sk_dynint.optim._rows import rows_and_values
+
 
 class RowAdam(torch.optim.Optimizer):
     r"""Adam for dense gradients, and for the rows of sparse ones.
@@ -88,7 +90,7 @@ class RowAdam(torch.optim.Optimizer):
                 state["step"] += 1
                 tensors = (w, state["m"], state["v"])
                 if w.grad.is_sparse:
-                    _update_rows(tensors, w.grad.coalesce(), state["step"], options)
+                    _update_rows(tensors, w.grad, state["step"], options)
                 else:
                     _update(*tensors, w.grad, state["step"], options)
         return loss
@@ -97,10 +99,10 @@ class RowAdam(torch.optim.Optimizer):
 def _update_rows(
     tensors: tuple[Tensor, Tensor, Tensor], grad: Tensor, step: int, options: dict[str, Any]
 ) -> None:
-    """Update the rows that a coalesced sparse gradient names."""
-    (rows,) = grad.indices()
+    """Update the rows that a sparse gradient names."""
+    rows, values = rows_and_values(grad)
     w, m, v = (tensor[rows] for tensor in tensors)
-    _update(w, m, v, grad.values(), step, options)
+    _update(w, m, v, values, step, options)
     for tensor, new in zip(tensors, (w, m, v), strict=True):
         tensor.index_copy_(0, rows, new)
 

@@ -8,6 +8,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from sk_dynint.optim._rows import rows_and_values
+
 Start = Literal["zero", "consistent"]
 FLAT = 1e-20  # stands for a curvature of 0: no gradient yet, and β = λ2 = n = 0
 
@@ -126,17 +128,17 @@ class FTRL(torch.optim.Optimizer):
                 if not state:
                     state["z"], state["n"] = _initial_state(w, options)
                 if w.grad.is_sparse:
-                    _update_rows(w, state["z"], state["n"], w.grad.coalesce(), options)
+                    _update_rows(w, state["z"], state["n"], w.grad, options)
                 else:
                     _update(w, state["z"], state["n"], w.grad, options)
         return loss
 
 
 def _update_rows(w: Tensor, z: Tensor, n: Tensor, grad: Tensor, options: dict[str, Any]) -> None:
-    """Update the rows that a coalesced sparse gradient names."""
-    (rows,) = grad.indices()
+    """Update the rows that a sparse gradient names."""
+    rows, values = rows_and_values(grad)
     w_rows, z_rows, n_rows = w[rows], z[rows], n[rows]
-    _update(w_rows, z_rows, n_rows, grad.values(), options)
+    _update(w_rows, z_rows, n_rows, values, options)
     w.index_copy_(0, rows, w_rows)
     z.index_copy_(0, rows, z_rows)
     n.index_copy_(0, rows, n_rows)

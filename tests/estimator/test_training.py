@@ -117,12 +117,13 @@ def test_validation_rows_meet_the_encoder_as_new(many_clicks):
     assert (codes[:, X.columns.get_loc("site")] == 0).all()
 
 
-def test_early_stopping_auto_needs_ten_thousand_rows(clicks):
+def test_early_stopping_auto_leaves_small_tables_whole(clicks):
     X, y = clicks
     assert "valid_loss" not in fast().fit(X, y).history_
     assert "valid_loss" in fast(early_stopping=True).fit(X, y).history_
-    X, y = make_clicks(10_000)
-    assert "valid_loss" in fast(max_epochs=1).fit(X, y).history_
+    for n_samples, stops in [(1_024, False), (1_025, True)]:
+        X, y = make_clicks(n_samples)
+        assert ("valid_loss" in fast(max_epochs=1).fit(X, y).history_) == stops
 
 
 def test_eval_every_counts_steps(many_clicks):
