@@ -20,17 +20,15 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
-    check_array,
     check_consistent_length,
     check_is_fitted,
     column_or_1d,
-    validate_data,
 )
 
 from sk_dynint._module import CTRModule
 from sk_dynint._training import CTRNet, SklearnCallbacks, Table, history_frame, seeded
 from sk_dynint.optim import OPTIMIZERS
-from sk_dynint.preprocessing import FieldEncoder
+from sk_dynint.preprocessing import FieldEncoder, check_table
 
 SMALL_TABLE = 1_024
 """Up to this many rows, `batch_size="auto"` trains on all of them at once, sorted and in float64,
@@ -206,7 +204,12 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def _check_rows(self, X: Any, y: Any, sample_weight: Any, classes: Any, *, reset: bool) -> Rows:
         """Check lengths, labels and weights; drop rows of weight zero; set `classes_`."""
-        X = self._check_columns(X, y, reset=reset)
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
+                "is None."
+            )
+        X = check_table(self, X, reset=reset)
         y = column_or_1d(y, warn=True)
         check_consistent_length(X, y)
         if n_missing := int(pd.isna(y).sum()):
@@ -222,12 +225,6 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             X, y, weight = _safe_indexing(X, kept), y[kept], weight[kept]
         self.classes_ = _check_classes(y, np.unique(y) if classes is None else classes)
         return Rows(X, (y == self.classes_[1]).astype(np.float64), weight)
-
-    def _check_columns(self, X: Any, y: Any = "no_validation", *, reset: bool) -> Any:
-        """Check the shape of `X` and compare it with what was fitted; dtypes are the encoder's."""
-        X = as_table(X, self)
-        validate_data(self, X, y, reset=reset, skip_check_array=True)
-        return X
 
     def _split(self, rows: Rows, random_state: np.random.RandomState) -> tuple[Rows, Rows | None]:
         """Set validation rows aside, if wanted, before the encoder sees anything."""
@@ -373,7 +370,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             Log-odds of ``classes_[1]``.
         """
         check_is_fitted(self)
-        X = self._check_columns(X, reset=False)
+        X = check_table(self, X, reset=False)
         return self.net_.logits(self.encoder_.transform(X))
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -437,13 +434,6 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
-
-
-def as_table(X: Any, estimator: Any) -> Any:
-    """Frames as they are; anything else as a two-dimensional array."""
-    if hasattr(X, "columns"):
-        return X
-    return check_array(X, dtype=None, ensure_all_finite=False, estimator=estimator, input_name="X")
 
 
 def _check_classes(y: np.ndarray, classes: np.ndarray) -> np.ndarray:

@@ -142,17 +142,24 @@ def from_key(key: Any) -> Any:
     return key.value if isinstance(key, Truth) else key
 
 
-def read_columns(estimator: BaseEstimator, X: Any, *, reset: bool) -> list[Column]:
-    """Check a table against (or, with `reset`, into) the estimator and return its columns."""
+def check_table(estimator: BaseEstimator, X: Any, *, reset: bool) -> pd.DataFrame | NDArray[Any]:
+    """Check a table against (or, with `reset`, into) the estimator: its shape and its names."""
     X = arrow_to_pandas(X)
     if isinstance(X, pd.DataFrame):
         _check_frame(X)
         validate_data(estimator, X, reset=reset, skip_check_array=True)
+        return X
+    # A list of rows such as ["a", 1] must not become an array of strings.
+    dtype = None if hasattr(X, "dtype") or hasattr(X, "__array__") else object
+    return validate_data(estimator, X, reset=reset, dtype=dtype, ensure_all_finite=False)
+
+
+def read_columns(estimator: BaseEstimator, X: Any, *, reset: bool) -> list[Column]:
+    """Check a table and return its columns."""
+    X = check_table(estimator, X, reset=reset)
+    if isinstance(X, pd.DataFrame):
         columns = [_read_series(label, series) for label, series in X.items()]
     else:
-        # A list of rows such as ["a", 1] must not become an array of strings.
-        dtype = None if hasattr(X, "dtype") or hasattr(X, "__array__") else object
-        X = validate_data(estimator, X, reset=reset, dtype=dtype, ensure_all_finite=False)
         columns = [_read_array(label, values) for label, values in enumerate(X.T)]
     for column in columns:
         _check_finite(column)

@@ -333,6 +333,8 @@ def test_columns_of_one_or_no_value():
     for n in (1, 40):
         encoded = encoder.transform(pd.concat([new] * n))
         assert encoded.tolist() == [[0, 0, 1, 1], [0, 0, 0, 2]] * n
+    empty_strings = FieldEncoder().fit(pd.DataFrame({"c": pd.Series([None], dtype="str")}))
+    assert empty_strings.transform(pd.DataFrame({"c": [1]})).tolist() == [[0]]
 
 
 FITTED = pd.DataFrame(
