@@ -12,6 +12,7 @@ from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, TargetEncoder
 
@@ -38,7 +39,10 @@ models = {
         LogisticRegression(C=0.1, max_iter=200),
     ),
     "HistGradientBoosting": make_pipeline(
-        make_column_transformer((TargetEncoder(random_state=0), text), remainder="passthrough"),
+        make_column_transformer(
+            (TargetEncoder(cv=StratifiedKFold(5, shuffle=True, random_state=0)), text),
+            remainder="passthrough",
+        ),
         HistGradientBoostingClassifier(random_state=0),
     ),
     "DynIntClassifier": DynIntClassifier(random_state=0),

@@ -16,7 +16,7 @@ from sk_dynint.datasets import make_ctr_classification
 
 # %%
 X, y, p_true = make_ctr_classification(
-    60_000, n_numeric=3, n_categorical=8, cardinalities=50, return_proba=True, random_state=0
+    60_000, n_numeric=3, n_categorical=8, cardinalities=20, return_proba=True, random_state=0
 )
 train, test = slice(0, 48_000), slice(48_000, None)
 

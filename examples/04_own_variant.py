@@ -31,7 +31,7 @@ class FieldGate(InteractionLayer):
 
 # %%
 X, y = make_ctr_classification(
-    30_000, n_numeric=3, n_categorical=8, cardinalities=50, random_state=0
+    30_000, n_numeric=3, n_categorical=8, cardinalities=20, random_state=0
 )
 train, test = slice(0, 24_000), slice(24_000, None)
 for variant, options in [("pin", None), (FieldGate, {"start": 1.0})]:

@@ -25,7 +25,7 @@ from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, TargetEncoder
 
@@ -39,7 +39,7 @@ TABLES = {
     "avazu": ("avazu_union", "click", ["id", "src"], ""),
     "frappe": ("frappe_val_test", "label", ["part"], ""),
     "ml100k": ("ml100k_rating_ge4", "label", ["rating", "timestamp", "movie_title"], ""),
-    "flights": (None, "late", [], None),
+    "flights": (None, "late15", [], None),
     "adult": ("adult", "label", [], None),
 }
 VARIANTS = ("da", "pin", "dgp", "dwp")
@@ -86,7 +86,8 @@ def gradient_boosting(X, y, X_test, seed):
     text = is_text(X)
     X, X_test = (Z.assign(**as_text(Z[text])) for Z in (X, X_test))
     encode = make_column_transformer(
-        (TargetEncoder(random_state=seed), text), remainder="passthrough"
+        (TargetEncoder(cv=StratifiedKFold(5, shuffle=True, random_state=seed)), text),
+        remainder="passthrough",
     )
     model = make_pipeline(encode, HistGradientBoostingClassifier(random_state=seed))
     return model.fit(X, y).predict_proba(X_test)[:, 1]

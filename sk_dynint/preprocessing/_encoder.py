@@ -40,9 +40,9 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
           objects, the columns that do not hold numbers only.
         - "all": every column.
         - names, positions or a boolean mask.
-    binning : {"auto", "winner", "authors", "literal", "quantile"} or dict, default="auto"
+    binning : {"auto", "winner", "authors", "literal", "quantile"} or dict, default="quantile"
         How numbers become bins; a dict gives it by column (name or position), the others are
-        "auto".
+        "quantile".
 
         - "winner": ``⌊(ln v)²⌋`` above 2 and every whole number up to 2 by itself.
         - "authors": ``⌊ln(v² + 1)⌋``.
@@ -82,7 +82,8 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     NOTE[DIFF] The paper prints ``⌊Log(V²)⌋`` ("literal") and credits the winners of the Criteo
     contest, who used "winner"; the authors' code has "authors". All three lump small and negative
-    numbers, as of standardised columns, into few bins, hence "auto".
+    numbers, as of standardised columns, into few bins, hence "auto"; the default is "quantile",
+    which gave the better models on real data of 100,000 rows even for counts.
 
     NOTE[DIFF] Missing values, which the paper does not mention, have an index of their own.
 
@@ -143,7 +144,7 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self,
         *,
         categorical_features: str | ArrayLike = "from_dtype",
-        binning: str | Mapping[Any, str] = "auto",
+        binning: str | Mapping[Any, str] = "quantile",
         n_bins: int = 32,
         min_count: float = 2,
         threshold_numeric: bool = False,

@@ -51,7 +51,7 @@ def resolve_binning(
     """Return the binning asked for each column; it is idle for categorical ones."""
     if isinstance(asked, str):
         return [asked] * len(columns)
-    binnings = ["auto"] * len(columns)
+    binnings = ["quantile"] * len(columns)
     for key, binning in asked.items():
         j = _position(key, columns, "binning")
         if binning not in BINNINGS:

@@ -155,13 +155,13 @@ COUNTS = np.floor(np.exp(np.random.default_rng(3).normal(1.5, 1.8, 5000)))
     ],
 )
 def test_auto(values, binning):
-    assert FieldEncoder(n_bins=64).fit(column(values)).binning_ == [binning]
+    assert FieldEncoder(binning="auto", n_bins=64).fit(column(values)).binning_ == [binning]
 
 
 def test_binning_by_column():
     X = pd.DataFrame({"a": COUNTS, "b": COUNTS, "c": COUNTS, "s": "x"})
-    encoder = FieldEncoder(binning={"a": "authors", 1: "quantile"}).fit(X)
-    assert encoder.binning_ == ["authors", "quantile", "winner", None]
+    encoder = FieldEncoder(binning={"a": "authors", 1: "auto"}).fit(X)
+    assert encoder.binning_ == ["authors", "winner", "quantile", None]
 
 
 def test_threshold_numeric():

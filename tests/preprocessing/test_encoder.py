@@ -152,7 +152,7 @@ def test_inverse_transform_gives_types_back():
 
 def test_attributes(clicks):
     X, _ = clicks
-    encoder = FieldEncoder().fit(X)
+    encoder = FieldEncoder(binning="auto").fit(X)
     assert encoder.n_features_in_ == 6
     assert encoder.feature_names_in_.tolist() == X.columns.tolist()
     assert encoder.get_feature_names_out().tolist() == X.columns.tolist()
