@@ -52,8 +52,8 @@ class RowAdam(torch.optim.Optimizer):
     >>> optimizer = RowAdam([w], lr=0.5)
     >>> w.grad = torch.tensor([3.0, -7.0])
     >>> _ = optimizer.step()
-    >>> w.tolist()
-    [-0.5, 0.5]
+    >>> w.data
+    tensor([-0.5000,  0.5000])
     """
 
     supports_sparse = True

@@ -82,8 +82,8 @@ class FTRL(torch.optim.Optimizer):
     >>> optimizer = FTRL([w], lr=1.0, l1=0.5)
     >>> w.grad = torch.tensor([0.4, -1.5])
     >>> _ = optimizer.step()
-    >>> w.tolist()  # |z| = 0.4 is pruned; (1.5 - 0.5) / (1 + 1.5)
-    [0.0, 0.4...]
+    >>> w.data.abs()  # |z| = 0.4 is pruned; (1.5 - 0.5) / (1 + 1.5)
+    tensor([0.0000, 0.4000])
     """
 
     supports_sparse = True
