@@ -26,7 +26,14 @@ from sklearn.utils.validation import (
 )
 
 from sk_dynint._module import CTRModule
-from sk_dynint._training import CTRNet, SklearnCallbacks, Table, history_frame, seeded
+from sk_dynint._training import (
+    CTRNet,
+    SklearnCallbacks,
+    Table,
+    check_callbacks,
+    history_frame,
+    seeded,
+)
 from sk_dynint.optim import OPTIMIZERS
 from sk_dynint.preprocessing import FieldEncoder, check_table
 
@@ -138,13 +145,19 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             are not as documented; if the loss becomes infinite or NaN.
         """
         make_body = self._checked_body()
+        if (X_val is None) != (y_val is None):
+            given, absent = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
+            raise ValueError(f"{given} was passed without {absent}; pass both or neither")
         warm = self.warm_start and hasattr(self, "net_")
-        rows = self._check_rows(X, y, sample_weight, classes=None, reset=not warm)
+        classes = self.classes_ if warm else None
+        rows = self._check_rows(X, y, sample_weight, classes, reset=not warm)
         random_state = check_random_state(self.random_state)
         if X_val is None:
             rows, valid = self._split(rows, random_state)
         else:
             valid = self._check_rows(X_val, y_val, sample_weight_val, self.classes_, reset=False)
+            if self.scoring == "auc" and len(np.unique(valid.target)) == 1:
+                raise ValueError("y_val has one class only; scoring='auc' needs two")
         table = self._encode(rows, fit=not warm)
         valid_table = None if valid is None else self._encode(valid, fit=False)
         if not warm:
@@ -183,7 +196,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"classes={classes!r} differ from those of the first call, {self.classes_.tolist()}"
             )
-        rows = self._check_rows(X, y, sample_weight, classes=known, reset=first)
+        rows = self._check_rows(X, y, sample_weight, known, reset=first)
         random_state = check_random_state(self.random_state)
         table = self._encode(rows, fit=first)
         if first:
@@ -193,6 +206,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     def _checked_body(self) -> Callable[[int, int], torch.nn.Module]:
         """Try body, optimizer and device on nothing, so that a wrong option fails at once."""
         make_body = self._make_body()
+        check_callbacks(self.callbacks)
         optimizer, options, table_options = self._resolve_optimizer()
         nothing = torch.nn.Parameter(torch.zeros(1, 1, device=self.device))
         optimizer([nothing], **options)

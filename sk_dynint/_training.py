@@ -234,7 +234,9 @@ class ValidationAUC(Callback):
         if self._batches:
             logit, target, weight = map(np.concatenate, zip(*self._batches, strict=True))
             self._batches = []
-            net.history.record("valid_auc", roc_auc_score(target, logit, sample_weight=weight))
+            defined = target.min() < target.max()
+            auc = roc_auc_score(target, logit, sample_weight=weight) if defined else np.nan
+            net.history.record("valid_auc", auc)
 
 
 class WeightAverage(Callback):
@@ -368,6 +370,14 @@ class SklearnCallbacks(Callback):
                 **self.task,
                 reconstruction_attributes=lambda: {"history_": history_frame(net.history)},
             )
+
+
+def check_callbacks(callbacks: list[Any] | None) -> None:
+    """Refuse what skorch could not call."""
+    for given in callbacks or []:
+        callback = given[1] if isinstance(given, tuple) else given
+        if not hasattr(callback, "on_epoch_end"):
+            raise TypeError(f"callbacks has {given!r}; it must hold skorch callbacks")
 
 
 @contextmanager

@@ -107,6 +107,21 @@ def test_duplicated_column_names(clicks):
         fast().fit(X, y)
 
 
+def test_validation_rows(clicks):
+    X, y = clicks
+    with pytest.raises(ValueError, match="X_val was passed without y_val"):
+        fast().fit(X, y, X_val=X)
+    with pytest.raises(ValueError, match="y_val was passed without X_val"):
+        fast().fit(X, y, y_val=y)
+    with pytest.raises(ValueError, match=r"labels \[7\] that are not in \[0, 1\]"):
+        fast().fit(X, y, X_val=X, y_val=np.full(len(y), 7))
+    with pytest.raises(ValueError, match="y_val has one class only"):
+        fast(scoring="auc").fit(X, y, X_val=X[y == 1], y_val=y[y == 1])
+    history = fast().fit(X, y, X_val=X[y == 1], y_val=y[y == 1]).history_
+    assert history["valid_auc"].isna().all()
+    assert history["valid_loss"].notna().all()
+
+
 @pytest.mark.slow
 def test_a_million_levels():
     """Every row its own level: below `min_count` they all share index 0."""
@@ -142,6 +157,7 @@ def test_a_million_levels():
         ({"validation_fraction": 1.0}, "'validation_fraction' parameter"),
         ({"scoring": "accuracy"}, "'scoring' parameter"),
         ({"class_weight": "heavy"}, "'class_weight' parameter"),
+        ({"callbacks": [print]}, "skorch callbacks"),
         ({"encoder": "hash"}, "'encoder' parameter"),
         ({"encoder": FieldEncoder(min_count=-1)}, "'min_count' parameter"),
         ({"device": "abacus"}, "abacus"),

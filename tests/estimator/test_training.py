@@ -176,6 +176,8 @@ def test_warm_start_continues(many_clicks):
     model.fit(X, y)
     assert len(model.history_) == 2 * n_periods
     assert model.history_["train_loss"].iloc[n_periods] < first
+    with pytest.raises(ValueError, match="labels"):
+        model.fit(X, y + 1)
     cold = fast().fit(X, y).fit(X, y)
     assert len(cold.history_) == n_periods
 
