@@ -72,11 +72,11 @@ class DynIntClassifier(BaseCTRClassifier):
         "adam": :class:`sk_dynint.optim.RowAdam`.  These two update only the rows of a batch; a
         class of your choice gets dense gradients.
     lr : float, default=None
-        Learning rate of everything but the table.  None: 0.02 for "ftrl", 0.001 otherwise.
+        Learning rate of everything but the table.  None: 0.08 for "ftrl", 0.001 otherwise.
     optimizer_params : dict, default=None
         Further options of the optimizer, for example ``{"l1": 1.0}``.
     embedding_optimizer_params : dict, default=None
-        What differs for the table: for "ftrl" ``{"lr": 0.1, "group": True}`` and what is given
+        What differs for the table: for "ftrl" ``{"lr": 0.2, "group": True}`` and what is given
         here; with l1 above 0 the rows of levels that do not help become exactly zero.
     max_epochs : int, default=@max_epochs@
         Passes over the rows, at most.
