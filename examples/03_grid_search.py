@@ -29,10 +29,12 @@ pipeline = Pipeline(
 # %%
 grid = {
     "model__variant": ["pin", "da"],
-    "model__n_subspaces": [4, 16],
+    "model__n_subspaces": [1, 8],
     "model__encoder__min_count": [2, 20],
 }
-search = GridSearchCV(pipeline, grid, cv=2, scoring="roc_auc", refit=False).fit(X, y)
+search = GridSearchCV(
+    pipeline, grid, cv=2, scoring="roc_auc", refit=False, error_score="raise"
+).fit(X, y)
 
 # %%
 table = pd.DataFrame(search.cv_results_["params"]).assign(
