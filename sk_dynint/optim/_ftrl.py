@@ -145,18 +145,18 @@ def _update_rows(w: Tensor, z: Tensor, n: Tensor, grad: Tensor, options: dict[st
 
 
 def _update(w: Tensor, z: Tensor, n: Tensor, grad: Tensor, options: dict[str, Any]) -> None:
-    """One step of (w, z, n), in place."""
+    """One step of (w, z, n), in place; both sides of each quotient are times lr."""
     lr = options["lr"]
     root = n.sqrt()
     n.addcmul_(grad, grad)
     new_root = n.sqrt()
-    root.sub_(new_root).div_(lr)  # -σ
-    z.add_(grad).addcmul_(root, w)
-    curvature = new_root.add_(options["beta"]).div_(lr).add_(options["l2"])
+    root.sub_(new_root)  # -σ
+    z.add_(grad).addcmul_(root, w, value=1 / lr)
+    curvature = new_root.add_(options["beta"] + lr * options["l2"])
     if options["beta"] == options["l2"] == 0:
-        curvature.clamp_min_(FLAT)
+        curvature.clamp_min_(lr * FLAT)
     torch.div(_shrink(z, options), curvature, out=w)
-    w.neg_()
+    w.mul_(-lr)
 
 
 def _shrink(z: Tensor, options: dict[str, Any]) -> Tensor:
