@@ -43,7 +43,7 @@ so that neither the order of rows nor writing a weight as repeated rows makes a 
 `early_stopping="auto"` sets no validation rows aside."""
 
 OPTIMIZER_DEFAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "ftrl": ({"lr": 0.08}, {"lr": 0.2, "group": True}),
+    "ftrl": ({"lr": 0.04}, {"lr": 0.2, "group": True}),
     "adam": ({"lr": 1e-3}, {}),
 }
 """Register name -> options of all parameters, and what differs for the embedding table."""

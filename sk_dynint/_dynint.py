@@ -72,7 +72,7 @@ class DynIntClassifier(BaseCTRClassifier):
         "adam": :class:`sk_dynint.optim.RowAdam`.  These two update only the rows of a batch; a
         class of your choice gets dense gradients.
     lr : float, default=None
-        Learning rate of everything but the table.  None: 0.08 for "ftrl", 0.001 otherwise.
+        Learning rate of everything but the table.  None: 0.04 for "ftrl", 0.001 otherwise.
     optimizer_params : dict, default=None
         Further options of the optimizer, for example ``{"l1": 1.0}``.
     embedding_optimizer_params : dict, default=None
