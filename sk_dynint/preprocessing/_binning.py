@@ -151,17 +151,22 @@ def is_count_like(values: Floats, counts: NDArray[Any], n_bins: int) -> bool:
 def quantile_thresholds(values: Floats, counts: NDArray[Any], n_bins: int) -> Floats:
     """Return thresholds that part ascending distinct values into bins of about equal weight.
 
-    With at most `n_bins` values each has a bin of its own. Else so has every value that alone makes
-    up 1 / `n_bins` of the weight, and the others share what is left of `n_bins`. Counts are
-    cumulated over distinct values, so that a row of weight 2 and two equal rows give the same
-    thresholds to the bit.
+    With at most `n_bins` values each has a bin of its own. Else so has every value that weighs at
+    least as much as a fair bin of those that have none, and the others share what is left of
+    `n_bins`. (After the zeros of a column that is mostly zero, common amounts are heavy too.)
+    Counts are cumulated over distinct values, so that a row of weight 2 and two equal rows give the
+    same thresholds to the bit.
     """
     between = _between(values)
     if len(values) <= n_bins:
         return between
-    heavy = counts * n_bins >= counts.sum()
+    heavy = np.zeros(len(values), dtype=bool)
+    n_heavy = -1
+    while n_heavy < heavy.sum():  # what is heavy among the others depends on who has left
+        n_heavy = int(heavy.sum())
+        n_shared = max(n_bins - n_heavy, 1)
+        heavy |= counts * n_shared >= counts[~heavy].sum()
     cumulated = np.cumsum(np.where(heavy, 0, counts))
-    n_shared = max(n_bins - int(heavy.sum()), 1)
     cuts = np.searchsorted(cumulated, cumulated[-1] * (np.arange(1, n_shared) / n_shared))
     is_cut = heavy[:-1] | heavy[1:]
     is_cut[cuts[cuts < len(between)]] = True
