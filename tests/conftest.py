@@ -11,8 +11,8 @@ import torch
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _two_threads():
-    """More threads than cores make small matrices slow."""
+def _one_thread():
+    """Small matrices gain nothing from a second thread, and test workers share the cores."""
     torch.set_num_threads(1)
 
 
