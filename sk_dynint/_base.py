@@ -293,6 +293,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             module__sparse=getattr(optimizer, "supports_sparse", False),
             orthogonal_penalty=getattr(self, "orthogonal_penalty", 0.0),
             optimizer=optimizer,
+            lr=options.pop("lr"),
             optimizer__param_groups=[
                 ("embedding.weight", table_options),
                 ("first_order.weight", table_options),

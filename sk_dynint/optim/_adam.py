@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from sk_dynint.optim._rows import rows_and_values
+from sk_dynint.optim._rows import RowOptimizer
 
 
-class RowAdam(torch.optim.Optimizer):
+class RowAdam(RowOptimizer):
     r"""Adam for dense gradients, and for the rows of sparse ones.
 
     .. math::
@@ -56,8 +55,6 @@ class RowAdam(torch.optim.Optimizer):
     tensor([-0.5000,  0.5000])
     """
 
-    supports_sparse = True
-
     def __init__(
         self,
         params: Any,
@@ -72,51 +69,20 @@ class RowAdam(torch.optim.Optimizer):
         for options in self.param_groups:
             _check_options(options)
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update the parameters; return the closure's loss."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for options in self.param_groups:
-            for w in options["params"]:
-                if w.grad is None:
-                    continue
-                state = self.state[w]
-                if not state:
-                    state["step"] = 0
-                    state["m"], state["v"] = torch.zeros_like(w), torch.zeros_like(w)
-                state["step"] += 1
-                tensors = (w, state["m"], state["v"])
-                if w.grad.is_sparse:
-                    _update_rows(tensors, w.grad, state["step"], options)
-                else:
-                    _update(*tensors, w.grad, state["step"], options)
-        return loss
+    def _start(self, w: Tensor, options: dict[str, Any]) -> dict[str, Any]:
+        return {"step": 0, "m": torch.zeros_like(w), "v": torch.zeros_like(w)}
 
-
-def _update_rows(
-    tensors: tuple[Tensor, Tensor, Tensor], grad: Tensor, step: int, options: dict[str, Any]
-) -> None:
-    """Update the rows that a sparse gradient names."""
-    rows, values = rows_and_values(grad)
-    w, m, v = (tensor[rows] for tensor in tensors)
-    _update(w, m, v, values, step, options)
-    for tensor, new in zip(tensors, (w, m, v), strict=True):
-        tensor.index_copy_(0, rows, new)
-
-
-def _update(
-    w: Tensor, m: Tensor, v: Tensor, grad: Tensor, step: int, options: dict[str, Any]
-) -> None:
-    """One step of (w, m, v), in place."""
-    beta1, beta2 = options["betas"]
-    m.lerp_(grad, 1 - beta1)
-    v.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-    scale = (v / (1 - beta2**step)).sqrt_().add_(options["eps"])
-    w.mul_(1 - options["lr"] * options["weight_decay"])
-    w.addcdiv_(m, scale, value=-options["lr"] / (1 - beta1**step))
+    def _update(
+        self, w: Tensor, state: dict[str, Any], grad: Tensor, options: dict[str, Any]
+    ) -> None:
+        beta1, beta2 = options["betas"]
+        state["step"] += 1
+        m, v, step = state["m"], state["v"], state["step"]
+        m.lerp_(grad, 1 - beta1)
+        v.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
+        scale = (v / (1 - beta2**step)).sqrt_().add_(options["eps"])
+        w.mul_(1 - options["lr"] * options["weight_decay"])
+        w.addcdiv_(m, scale, value=-options["lr"] / (1 - beta1**step))
 
 
 def _check_options(options: dict[str, Any]) -> None:

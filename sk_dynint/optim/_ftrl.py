@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from sk_dynint.optim._rows import rows_and_values
+from sk_dynint.optim._rows import RowOptimizer
 
 Start = Literal["zero", "consistent"]
 FLAT = 1e-20  # stands for a curvature of 0: no gradient yet, and β = λ2 = n = 0
 
 
-class FTRL(torch.optim.Optimizer):
+class FTRL(RowOptimizer):
     r"""Follow the regularised leader, per coordinate or per row (group lasso).
 
     With g the gradient at w, every coordinate keeps z and n:
@@ -86,8 +85,6 @@ class FTRL(torch.optim.Optimizer):
     tensor([0.0000, 0.4000])
     """
 
-    supports_sparse = True
-
     def __init__(
         self,
         params: Any,
@@ -113,50 +110,25 @@ class FTRL(torch.optim.Optimizer):
         for options in self.param_groups:
             _check_options(options)
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update the parameters; return the closure's loss."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for options in self.param_groups:
-            for w in options["params"]:
-                if w.grad is None:
-                    continue
-                state = self.state[w]
-                if not state:
-                    state["z"], state["n"] = _initial_state(w, options)
-                if w.grad.is_sparse:
-                    _update_rows(w, state["z"], state["n"], w.grad, options)
-                else:
-                    _update(w, state["z"], state["n"], w.grad, options)
-        return loss
+    def _start(self, w: Tensor, options: dict[str, Any]) -> dict[str, Any]:
+        n = torch.full_like(w, options["initial_accumulator"])
+        z = torch.zeros_like(w) if options["start"] == "zero" else _consistent_z(w, options)
+        return {"z": z, "n": n}
 
-
-def _update_rows(w: Tensor, z: Tensor, n: Tensor, grad: Tensor, options: dict[str, Any]) -> None:
-    """Update the rows that a sparse gradient names."""
-    rows, values = rows_and_values(grad)
-    w_rows, z_rows, n_rows = w[rows], z[rows], n[rows]
-    _update(w_rows, z_rows, n_rows, values, options)
-    w.index_copy_(0, rows, w_rows)
-    z.index_copy_(0, rows, z_rows)
-    n.index_copy_(0, rows, n_rows)
-
-
-def _update(w: Tensor, z: Tensor, n: Tensor, grad: Tensor, options: dict[str, Any]) -> None:
-    """One step of (w, z, n), in place; both sides of each quotient are times lr."""
-    lr = options["lr"]
-    root = n.sqrt()
-    n.addcmul_(grad, grad)
-    new_root = n.sqrt()
-    root.sub_(new_root)  # -σ
-    z.add_(grad).addcmul_(root, w, value=1 / lr)
-    curvature = new_root.add_(options["beta"] + lr * options["l2"])
-    if options["beta"] == options["l2"] == 0:
-        curvature.clamp_min_(lr * FLAT)
-    torch.div(_shrink(z, options), curvature, out=w)
-    w.mul_(-lr)
+    def _update(
+        self, w: Tensor, state: dict[str, Any], grad: Tensor, options: dict[str, Any]
+    ) -> None:
+        lr, z, n = options["lr"], state["z"], state["n"]
+        root = n.sqrt()
+        n.addcmul_(grad, grad)
+        new_root = n.sqrt()
+        root.sub_(new_root)  # -σ, like the curvature below times lr
+        z.add_(grad).addcmul_(root, w, value=1 / lr)
+        curvature = new_root.add_(options["beta"] + lr * options["l2"])
+        if options["beta"] == options["l2"] == 0:
+            curvature.clamp_min_(lr * FLAT)
+        torch.div(_shrink(z, options), curvature, out=w)
+        w.mul_(-lr)
 
 
 def _shrink(z: Tensor, options: dict[str, Any]) -> Tensor:
@@ -171,11 +143,8 @@ def _shrink(z: Tensor, options: dict[str, Any]) -> Tensor:
     return torch.nn.functional.softshrink(z, l1)
 
 
-def _initial_state(w: Tensor, options: dict[str, Any]) -> tuple[Tensor, Tensor]:
-    """State z and n before the first step."""
-    n = torch.full_like(w, options["initial_accumulator"])
-    if options["start"] == "zero":
-        return torch.zeros_like(w), n
+def _consistent_z(w: Tensor, options: dict[str, Any]) -> Tensor:
+    """Return the z from which the initial weights follow."""
     root = options["initial_accumulator"] ** 0.5
     curvature = max((options["beta"] + root) / options["lr"] + options["l2"], FLAT)
     if options["group"] and w.ndim == 2:
@@ -183,7 +152,7 @@ def _initial_state(w: Tensor, options: dict[str, Any]) -> tuple[Tensor, Tensor]:
         direction = w.shape[1] ** 0.5 * torch.nn.functional.normalize(w, dim=1, eps=eps)
     else:
         direction = w.sign()
-    return -curvature * w - options["l1"] * direction, n
+    return -curvature * w - options["l1"] * direction
 
 
 def _check_options(options: dict[str, Any]) -> None:
