@@ -9,11 +9,19 @@ import pandas as pd
 import pytest
 import torch
 
+from sk_dynint import DynIntClassifier
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread():
     """Small matrices gain nothing from a second thread, and test workers share the cores."""
     torch.set_num_threads(1)
+
+
+def fast(**params):
+    """Make a classifier that takes a fraction of a second."""
+    small = {"max_epochs": 3, "n_layers": 1, "n_subspaces": 1, "embedding_dim": 4}
+    return DynIntClassifier(**(small | {"random_state": 0} | params))
 
 
 def make_clicks(n_samples=600, seed=0):

@@ -4,14 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sk_dynint import DynIntClassifier, FieldEncoder
-
-FAST = {"max_epochs": 2, "n_layers": 1, "n_subspaces": 1, "embedding_dim": 4, "random_state": 0}
-
-
-def fast(**params):
-    """Classifier of a fraction of a second."""
-    return DynIntClassifier(**(FAST | params))
+from sk_dynint import FieldEncoder
+from tests.conftest import fast
 
 
 @pytest.fixture(scope="module")

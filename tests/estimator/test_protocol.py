@@ -29,13 +29,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sk_dynint import DynIntClassifier, FieldEncoder
-
-FAST = {"max_epochs": 3, "n_layers": 1, "n_subspaces": 1, "embedding_dim": 4, "random_state": 0}
-
-
-def fast(**params):
-    """Classifier of a fraction of a second."""
-    return DynIntClassifier(**(FAST | params))
+from tests.conftest import fast
 
 
 @pytest.fixture(scope="module")

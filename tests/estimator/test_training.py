@@ -11,14 +11,7 @@ from skorch.callbacks import Callback
 
 from sk_dynint import DynIntClassifier, FieldEncoder
 from sk_dynint.interactions import VARIANTS, InteractionLayer
-from tests.conftest import make_clicks
-
-FAST = {"max_epochs": 3, "n_layers": 1, "n_subspaces": 1, "embedding_dim": 4, "random_state": 0}
-
-
-def fast(**params):
-    """Classifier of a fraction of a second."""
-    return DynIntClassifier(**(FAST | params))
+from tests.conftest import fast, make_clicks
 
 
 @pytest.fixture(scope="module")
