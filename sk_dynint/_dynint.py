@@ -45,7 +45,7 @@ class DynIntClassifier(BaseCTRClassifier):
         H; must divide `embedding_dim`.  1 crosses whole vectors (vector-wise), `embedding_dim`
         single entries (bit-wise).  Cost grows with it.  The paper searches 1, 2, 4, 8 and 16.
     rank : int, default=None
-        K, rank of what is generated.  None: the smaller of 64 and fields times sub-spaces for
+        K, rank of what is generated.  None: the smaller of 16 and fields times sub-spaces for
         "dgp", 2 for "dwp"; the other variants have none.
     reduction : int, default=16
         r; the generating network of a dynamic layer has F·D // r hidden units.

@@ -37,7 +37,7 @@ class DynamicGeneratedParameters(InteractionLayer):
     width, depth : int
         W and d, see :class:`InteractionLayer`.
     rank : int, default=None
-        K; None means the smaller of 64 and ``width``.  The paper searches 16 to 128.  A rank
+        K; None means the smaller of 16 and ``width``.  The paper searches 16 to 128.  A rank
         above ``width`` works, with a warning: the columns of U and V cannot be orthogonal then.
     reduction : int, default=16
         r of the network that generates Σ.
@@ -84,7 +84,7 @@ class DynamicGeneratedParameters(InteractionLayer):
         if kernel not in ("diagonal", "full"):
             raise ValueError(f"{kernel=!r}; it must be 'diagonal' or 'full'")
         if rank is None:
-            rank = min(64, width)
+            rank = min(16, width)
         elif rank > width:
             warnings.warn(
                 f"rank={rank} is above width={width} (fields times sub-spaces): the columns of "

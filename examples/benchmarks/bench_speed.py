@@ -1,0 +1,428 @@
+"""Speed: training steps, prediction and single rows, against what the machine could do.
+
+    python examples/benchmarks/bench_speed.py --out speed.json --plot speed.png
+    python examples/benchmarks/bench_speed.py --quick
+
+The data is Criteo-shaped: 39 fields, embedding_dim 16, batches of 4096, and three vocabularies of
+the same frame, which keep the levels that occur 20 times, twice or once.  For every model and
+vocabulary, on one machine and in one run:
+
+* a training step in steady state, as `fit` makes it: shuffled batch, forward, backward, optimizer,
+  callbacks and the averaging of weights; the median over periods of several steps, the first
+  period left out;
+* its *floor*: the matrix products, forward and backward, at the best GEMM rate of the run, plus the
+  bytes that have to move at its best copy rate (see ``dynint_work`` and ``step_bytes``);
+* rows predicted a second from the index matrix, in batches;
+* milliseconds for a single row, median and 95th percentile: ``predict_proba`` of a one-row
+  DataFrame, and the logit of a row of the index matrix;
+* memory: the peak while building and training, above what the process held before, which includes
+  frame and index matrix (Linux).
+
+Peers: two plain loops, written out below, and DeepCTR-Torch, skipped with a note if absent.  GEMM
+and copy rates are measured before each model, because machines drift; the JSON file has them all.
+"""
+
+# %%
+import argparse
+import ctypes
+import gc
+import json
+import sys
+import time
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.special import expit
+from skorch.callbacks import Callback
+from torch import nn
+from torch.nn import functional
+
+from sk_dynint import DynIntClassifier, FieldEncoder
+from sk_dynint.datasets import make_ctr_classification
+
+BATCH, FIELDS, DIM = 4096, 39, 16
+LAYERS, REDUCTION, RANKS = 3, 16, {"dgp": 64, "dwp": 2}  # dgp: at most the layer's width
+MLP = 400
+VARIANTS = ("pin", "da", "dgp", "dwp")
+VOCABULARIES = {"min20": 20, "min2": 2, "full": 1}  # name -> min_count
+
+
+class Data(NamedTuple):
+    """A frame with labels, and what one vocabulary makes of it."""
+
+    X: pd.DataFrame
+    y: np.ndarray
+    encoder: FieldEncoder
+    codes: np.ndarray
+    touched_rows: float  # of the table, in a batch
+
+
+class Runner(NamedTuple):
+    """What the benchmark asks of a model."""
+
+    train: Callable  # (steps in a period, periods) -> seconds for a step, one figure a period
+    logits: Callable  # index matrix -> scores
+    predict_proba: Callable | None  # one-row frame -> probabilities
+    flops: float  # of a training step
+    n_bytes: float
+
+
+# %% The floor
+def dynint_work(variant, n_subspaces):
+    """Operations of all matrix products in a training step of the variant, and its dense weights.
+
+    A layer's width W = F·h, its depth d = D / h, so an embedding has F·D = W·d entries.  Forward,
+    for one instance and layer (two operations for a multiply-add):
+
+        pin   W X_0                         2 · F·D · W
+        da    the same                      2 · F·D · W       and a gate with W outputs
+        dgp   V^T X_0 and U (Σ V^T X_0)     2 · 2 · F·D · K   and a gate with K outputs
+        dwp   W (v_p ∘ X_0), p = 1..K       K · 2 · F·D · W   and a gate with 2·K·W outputs
+        gate  F·D -> F·D / r -> outputs     2 · F·D · F·D/r + 2 · F·D/r · outputs
+
+    Backward is twice that, for the gradients of both factors; only the gate's first product has a
+    single one, because its input is detached.  So 3 times forward, and 2 times for that one.
+    """
+    entries, width = FIELDS * DIM, FIELDS * n_subspaces
+    rank = min(RANKS.get(variant, 1), width)
+    products, weights, outputs = {
+        "pin": (2 * entries * width, width**2, 0),
+        "da": (2 * entries * width, width**2, width),
+        "dgp": (2 * 2 * entries * rank, 2 * width * rank, rank),
+        "dwp": (rank * 2 * entries * width, width**2, 2 * rank * width),
+    }[variant]
+    hidden = entries // REDUCTION if outputs else 0
+    layer = 3 * products + 2 * (2 * entries * hidden) + 3 * (2 * hidden * outputs)
+    return BATCH * LAYERS * layer, LAYERS * (weights + hidden * (entries + outputs))
+
+
+def step_bytes(data, n_dense, n_activations, row_length=DIM):
+    """Bytes that have to move in a training step.
+
+    Batch indices are read once; table rows in the batch and dense weights are read and written,
+    each with two numbers of optimizer state; `n_activations` numbers an instance move once.
+    """
+    weights = data.touched_rows * row_length + n_dense
+    return 4 * (BATCH * FIELDS + 2 * 3 * weights + BATCH * n_activations)
+
+
+def seconds(call):
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def machine_rates():
+    """This moment's fp32 GEMM, operations a second, and copy, bytes read and written a second."""
+    gemm = 0.0
+    for m, k, n in [(BATCH, 624, 624), (2048, 2048, 2048)]:
+        a, b, out = torch.ones(m, k), torch.ones(k, n), torch.ones(m, n)
+        best = min(seconds(partial(torch.mm, a, b, out=out)) for _ in range(4))
+        gemm = max(gemm, 2 * m * k * n / best)
+    source, target = torch.ones(2**26), torch.ones(2**26)  # beyond any cache
+    return gemm, 2 * source.nbytes / min(seconds(lambda: target.copy_(source)) for _ in range(4))
+
+
+# %% The runners: each makes a Runner of Data, or raises ImportError
+class Encoded:
+    """Stands in for the encoder: hands out the index matrix that is there already."""
+
+    def __init__(self, data):
+        self.cardinalities_ = data.encoder.cardinalities_
+        self.fit_transform = lambda X: data.codes
+        self.transform = data.encoder.transform
+
+    def __sklearn_clone__(self):
+        return self
+
+
+class StopAfter(Callback):
+    """End training after some periods."""
+
+    def __init__(self, periods):
+        self.periods = periods
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == self.periods:
+            raise KeyboardInterrupt  # skorch's way to end training
+
+
+def dynint(variant, n_subspaces, params, data):
+    """Our classifier; periods of training are its evaluation periods, without validation rows."""
+    rank = min(RANKS.get(variant, 1), FIELDS * n_subspaces)
+    options = {"n_subspaces": n_subspaces, "n_layers": LAYERS, "rank": rank, "reduction": REDUCTION}
+    options |= {"embedding_dim": DIM, "encoder": Encoded(data), "batch_size": BATCH}
+    options |= {"early_stopping": False, "max_epochs": 1000, "random_state": 0}
+    model = DynIntClassifier(variant, **options | params)
+
+    def train(steps, periods):
+        model.set_params(eval_every=steps, callbacks=[StopAfter(periods + 1)])
+        return model.fit(data.X, data.y).history_["seconds"].to_numpy()[1:] / steps
+
+    flops, n_dense = dynint_work(variant, n_subspaces)
+    n_bytes = step_bytes(data, n_dense, (1 + LAYERS) * FIELDS * DIM)  # embedding, layers' outputs
+    return Runner(train, lambda c: model.net_.logits(c), model.predict_proba, flops, n_bytes)
+
+
+class PlainNetwork(nn.Module):
+    """One nn.Embedding and a 400x400 MLP; beside it cross layers (DCN V2) or, without, an FM."""
+
+    def __init__(self, cardinalities, n_cross):
+        super().__init__()
+        sizes, width = torch.as_tensor(cardinalities), len(cardinalities) * DIM
+        self.register_buffer("offsets", sizes.cumsum(0) - sizes)
+        self.table = nn.Embedding(int(sizes.sum()), DIM if n_cross else DIM + 1)
+        nn.init.normal_(self.table.weight, std=0.01)
+        self.cross = nn.ModuleList(nn.Linear(width, width) for _ in range(n_cross))
+        relu = nn.ReLU()
+        self.deep = nn.Sequential(nn.Linear(width, MLP), relu, nn.Linear(MLP, MLP), relu)
+        self.output = nn.Linear(MLP + width if n_cross else MLP, 1)
+
+    def forward(self, codes):
+        rows = self.table(codes + self.offsets)
+        x = x0 = rows[..., :DIM].flatten(1)
+        if self.cross:
+            for layer in self.cross:
+                x = x0 * layer(x) + x
+            return self.output(torch.cat([x, self.deep(x0)], 1)).squeeze(1)
+        e, first_order = rows.split(DIM, dim=2)
+        pairs = (e.sum(1).square() - e.square().sum(1)).sum(1) / 2
+        return first_order.sum((1, 2)) + pairs + self.output(self.deep(x0)).squeeze(1)
+
+
+def plain_work(n_cross, data):
+    """Operations of a step, 3 times 2 for each dense weight and instance, and bytes."""
+    width = FIELDS * DIM
+    n_dense = n_cross * width**2 + (width + MLP) * MLP + MLP + (width if n_cross else 0)
+    n_bytes = step_bytes(
+        data, n_dense, (1 + n_cross) * width + 2 * MLP, DIM if n_cross else DIM + 1
+    )
+    return 3 * 2 * BATCH * n_dense, n_bytes
+
+
+def plain(n_cross, data):
+    """Eager loop with torch.optim.Adam as it comes: dense gradients of the table."""
+    module = PlainNetwork(data.encoder.cardinalities_, n_cross)
+    adam = torch.optim.Adam(module.parameters(), lr=1e-3)
+    codes, target = torch.from_numpy(data.codes), torch.from_numpy(data.y).float()
+
+    def step(rows):
+        loss = functional.binary_cross_entropy_with_logits(module(codes[rows]), target[rows])
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+
+    def train(steps, periods):
+        batches = torch.randint(len(codes), (periods + 1, steps, BATCH))
+        return [seconds(lambda b=b: [step(rows) for rows in b]) / steps for b in batches][1:]
+
+    def logits(codes):
+        with torch.inference_mode():
+            parts = torch.from_numpy(codes).split(2 * BATCH)
+            return torch.cat([module(part) for part in parts]).numpy()
+
+    return Runner(train, logits, None, *plain_work(n_cross, data))
+
+
+def deepctr_deepfm(data):
+    """DeepCTR-Torch's own loop: `fit` over the rows of a period; `plain`'s matrix products."""
+    from deepctr_torch.inputs import SparseFeat
+    from deepctr_torch.models import DeepFM
+
+    sizes = {f"f{i}": int(n) for i, n in enumerate(data.encoder.cardinalities_)}
+    features = [SparseFeat(name, n, DIM) for name, n in sizes.items()]
+    model = DeepFM(features, features, dnn_hidden_units=(MLP, MLP), device="cpu")
+    model.compile("adam", "binary_crossentropy")
+
+    def inputs(codes):
+        return dict(zip(sizes, codes.T, strict=True))
+
+    def train(steps, periods):
+        n = min(steps * BATCH, len(data.y))
+        x, y = inputs(data.codes[:n]), data.y[:n]
+        fit = partial(model.fit, x, y, batch_size=BATCH, epochs=1, verbose=0)
+        return [seconds(fit) * BATCH / n for _ in range(periods + 1)][1:]
+
+    def logits(codes):
+        return model.predict(inputs(codes), batch_size=2 * BATCH)  # probabilities, in fact
+
+    return Runner(train, logits, None, *plain_work(0, data))
+
+
+PEERS = {
+    "plain-dcnv2": ("plain DCN V2 (3 cross + 400x400, dense Adam)", partial(plain, 3)),
+    "plain-deepfm": ("plain DeepFM (400x400, dense Adam)", partial(plain, 0)),
+    "deepctr-deepfm": ("DeepCTR-Torch DeepFM (400x400, its defaults)", deepctr_deepfm),
+}
+
+
+# %% Measuring
+def memory(field):
+    """Megabytes of this process: VmRSS now, VmHWM at its peak; elsewhere than on Linux NaN."""
+    if sys.platform != "linux":
+        return np.nan
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) / 1e3 for line in file if line.startswith(field))
+
+
+def forget_peak():
+    """Give free memory back, let the peak start from here; return what is held."""
+    gc.collect()
+    if sys.platform == "linux":
+        getattr(ctypes.CDLL(None), "malloc_trim", abs)(0)  # of glibc
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")
+    return memory("VmRSS")
+
+
+def latency(call, items):
+    """Milliseconds over single items, the first tenth left out: median and 95th percentile."""
+    times = [seconds(partial(call, item)) for item in items]
+    return list(np.percentile(times[len(times) // 10 :], [50, 95]) * 1e3)
+
+
+def measure(make, data, args):
+    """All figures of one model."""
+    gemm, copy = machine_rates()
+    held = forget_peak()
+    runner = make(data)
+    steps = runner.train(args.steps, args.repeats)
+    peak = memory("VmHWM") - held
+    some = data.codes[: (4 if args.quick else 16) * BATCH]
+    predicting = [seconds(partial(runner.logits, some)) for _ in range(args.repeats + 1)][1:]
+    singles = range(100 if args.quick else 500)
+    encoded = latency(lambda row: expit(runner.logits(row)), [data.codes[[i]] for i in singles])
+    frame = [np.nan, np.nan]
+    if runner.predict_proba is not None:
+        frame = latency(runner.predict_proba, [data.X.iloc[[i]] for i in singles])
+    return {
+        "levels": int(data.encoder.cardinalities_.sum()),
+        "step_ms": 1e3 * np.median(steps),
+        "all_steps_ms": [1e3 * s for s in steps],
+        "train_rows_per_s": BATCH / np.median(steps),
+        "predict_rows_per_s": len(some) / np.median(predicting),
+        "frame_ms": frame,
+        "encoded_ms": encoded,
+        "peak_mb": peak,
+        "flops": runner.flops,
+        "n_bytes": runner.n_bytes,
+        "gemm_per_s": gemm,
+        "copy_per_s": copy,
+    }
+
+
+def encode(X, y, min_count):
+    """One vocabulary's Data, and rows encoded a second."""
+    encoder = FieldEncoder(min_count=min_count)
+    start = time.perf_counter()
+    codes = encoder.fit_transform(X)
+    middle = time.perf_counter()
+    encoder.transform(X)
+    times = {"fit_transform": middle - start, "transform": time.perf_counter() - middle}
+    batches = np.random.default_rng(0).integers(len(codes), size=(5, BATCH))
+    touched = np.mean([sum(len(np.unique(c)) for c in codes[b].T) for b in batches])
+    return Data(X, y, encoder, codes, touched), {k: round(len(X) / t) for k, t in times.items()}
+
+
+# %% Showing
+COLUMNS = {
+    "levels": "{levels:,}",
+    "model": "{model}",
+    "step ms": "{step_ms:.1f}",
+    "floor ms": "{floor_ms:.1f}",
+    "ratio": "{ratio:.2f}",
+    "rows/s trained": "{train_rows_per_s:,.0f}",
+    "rows/s predicted": "{predict_rows_per_s:,.0f}",
+    "one row of a frame, ms p50 / p95": "{frame_ms[0]:.2f} / {frame_ms[1]:.2f}",
+    "one encoded row, ms p50 / p95": "{encoded_ms[0]:.2f} / {encoded_ms[1]:.2f}",
+    "peak MB": "{peak_mb:,.0f}",
+}
+
+
+def print_table(rows):
+    print("|", " | ".join(COLUMNS), "|\n|" + "---|" * len(COLUMNS))
+    for row in rows:
+        line = " | ".join(cell.format(**row) for cell in COLUMNS.values())
+        print("|", line.replace("nan / nan", "–"), "|")
+
+
+def plot(rows, path):
+    """Measured step and its floor, a panel for each vocabulary."""
+    import matplotlib.pyplot as plt
+
+    panels = pd.DataFrame(rows).groupby("levels", sort=False)
+    figure, axes = plt.subplots(len(panels), figsize=(8, 5 * len(panels)), squeeze=False)
+    for axis, (levels, part) in zip(axes[:, 0], panels, strict=True):
+        part.plot.barh("model", ["step_ms", "floor_ms"], ax=axis, title=f"{levels:,} levels")
+        axis.set(xlabel="ms a training step", ylabel="")
+        axis.invert_yaxis()
+    figure.savefig(path, bbox_inches="tight", dpi=100)
+
+
+# %%
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rows", type=int, help="whole batches of 800,000, with --quick 50,000")
+    parser.add_argument("--steps", type=int, help="in a period; default 10, with --quick 2")
+    parser.add_argument("--repeats", type=int, default=5, help="periods that count")
+    parser.add_argument("--variants", nargs="*", default=VARIANTS, choices=VARIANTS)
+    parser.add_argument("--subspaces", nargs="+", type=int, default=[1, 4, 16])
+    parser.add_argument("--vocabularies", nargs="+", default=[*VOCABULARIES], choices=VOCABULARIES)
+    parser.add_argument("--peers", nargs="*", default=[*PEERS], choices=PEERS)
+    parser.add_argument("--params", type=json.loads, default={}, help="of the classifier, as JSON")
+    parser.add_argument("--quick", action="store_true", help="small; averages at every step")
+    parser.add_argument("--out", default="speed.json")
+    parser.add_argument("--plot")
+    args = parser.parse_args()
+    args.rows = (args.rows or (50_000 if args.quick else 800_000)) // BATCH * BATCH
+    args.steps = args.steps or (2 if args.quick else 10)
+
+    runners = {
+        f"{variant} h={h}": partial(dynint, variant, h, args.params)
+        for variant in args.variants
+        for h in args.subspaces
+    } | dict(PEERS[name] for name in args.peers)
+    rows, encoding, skipped = [], {}, {}
+    X, y = make_ctr_classification(args.rows, random_state=0)
+    for vocabulary in args.vocabularies:
+        data, encoding[vocabulary] = encode(X, y, VOCABULARIES[vocabulary])
+        for model, make in runners.items():
+            try:
+                with redirect_stdout(sys.stderr):  # peers are chatty
+                    figures = measure(make, data, args)
+            except ImportError as error:
+                skipped[model] = str(error)
+                continue
+            rows.append({"model": model, "vocabulary": vocabulary, **figures})
+            print(f"{vocabulary} {model}: {figures['step_ms']:.1f} ms", file=sys.stderr)
+
+    gemm, copy = (max(row[rate] for row in rows) for rate in ("gemm_per_s", "copy_per_s"))
+    for row in rows:
+        row["floor_ms"] = 1e3 * (row["flops"] / gemm + row["n_bytes"] / copy)
+        row["ratio"] = row["step_ms"] / row["floor_ms"]
+    about = {
+        "rows": args.rows,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "best GEMM, GFLOP/s": round(gemm / 1e9, 1),
+        "best copy, GB/s read and written": round(copy / 1e9, 1),
+        "rows encoded a second": encoding,
+        "skipped": skipped,
+    }
+    for name, value in about.items():
+        print(f"* {name}: {value}")
+    print()
+    print_table(rows)
+    with open(args.out, "w") as file:
+        json.dump({**about, "arguments": vars(args), "models": rows}, file, indent=1)
+    if args.plot:
+        plot(rows, args.plot)
+
+
+if __name__ == "__main__":
+    main()
