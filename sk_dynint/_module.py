@@ -144,7 +144,11 @@ class CTRModule(nn.Module):
 
     def forward(self, X: Tensor) -> Tensor:
         """Logit of each row of indices."""
-        logit = self.bias + self.body(self.embedding(X))
+        return self.score(self.embedding(X), X)
+
+    def score(self, embedding: Tensor, X: Tensor) -> Tensor:
+        """Logit of rows whose embedding, (B, F, D), is at hand."""
+        logit = self.bias + self.body(embedding)
         if self.first_order is not None:
             logit = logit + self.first_order(X).sum((1, 2))
         return logit

@@ -25,6 +25,9 @@ Batch = tuple[Tensor, tuple[Tensor, Tensor]]
 EVALUATION_BLOCK = 8192
 """Rows in a batch when nothing is learnt from it."""
 
+TRAINING_BLOCK = 1024
+"""Rows of a batch that pass the body at once."""
+
 METRICS = {"logloss": ("valid_loss", True), "auc": ("valid_auc", False)}
 """What may decide about early stopping: name -> (history column, lower is better)."""
 
@@ -149,21 +152,36 @@ class CTRNet(NeuralNet):
         return (self.criterion_(y_pred, target) * weight).sum() / weight.sum()
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
-        """Gradient of the summed loss; the mean is what is recorded."""
+        """Gradient of the summed loss; the mean is what is recorded.
+
+        Rows are looked up at once and pass the body in blocks, whose gradients add up: arrays of a
+        block fit in the processor's cache, those of a batch do not.
+        """
         self._set_training(True)
         codes, y = unpack_data(batch)
-        logit = self.infer(codes)
-        loss = self.get_loss(logit, y, training=True)
+        codes = to_tensor(codes, self.device)
+        embedding = self.module_.embedding(codes)
+        logits, gradients = [], []
+        for block, rows, *y_rows in zip(
+            *(torch.split(t, TRAINING_BLOCK) for t in (embedding.detach(), codes, *y)), strict=True
+        ):
+            block.requires_grad_()
+            logit = self.module_.score(block, rows)
+            loss = self.get_loss(logit, y_rows, training=True)
+            if self.orthogonal_penalty:
+                loss = loss + self.orthogonal_penalty * self.module_.penalty()
+            (loss * y_rows[1].sum()).backward()
+            gradients.append(block.grad)
+            logits.append(logit.detach())
+        embedding.backward(torch.cat(gradients))
+        logit = torch.cat(logits)
+        loss = self.get_loss(logit, y)
         if not torch.isfinite(loss):
             raise ValueError(
                 f"the training loss became {loss.item()} in evaluation period "
                 f"{len(self.history)}: lower lr (got lr={self.lr}), or raise beta or l2"
             )
-        objective = loss
-        if self.orthogonal_penalty:
-            objective = loss + self.orthogonal_penalty * self.module_.penalty()
-        (objective * y[1].sum()).backward()
-        return {"loss": loss.detach(), "y_pred": logit.detach()}
+        return {"loss": loss, "y_pred": logit}
 
     def train_on(
         self,

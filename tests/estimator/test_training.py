@@ -128,6 +128,21 @@ def test_eval_every_counts_steps(many_clicks):
     assert model.n_iter_ == 72
 
 
+@pytest.mark.parametrize("variant", ["da", "dwp"])
+def test_blocks_of_a_batch_make_no_difference(clicks, variant, monkeypatch):
+    """The gradient of a batch is the sum of those of its blocks, penalty and weights included."""
+    X, y = clicks
+    params = {"variant": variant, "orthogonal_penalty": 0.01, "max_epochs": 5}
+    weight = np.linspace(0.5, 2.0, len(y))
+    found = []
+    for block in (len(y), 100):
+        monkeypatch.setattr("sk_dynint._training.TRAINING_BLOCK", block)
+        found.append(fast(**params).fit(X, y, sample_weight=weight).predict_proba(X))
+    # DWP's penalty is a mean over the rows of a block, whose weights differ from block to block.
+    tolerance = 1e-9 if variant == "da" else 1e-4
+    np.testing.assert_allclose(*found, atol=tolerance)
+
+
 def test_partial_fit_learns_and_takes_new_levels(many_clicks):
     X, y = many_clicks
     model = fast(lr=0.2)
