@@ -270,6 +270,10 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             by_class = compute_class_weight(
                 self.class_weight, classes=self.classes_, y=labels, sample_weight=rows.weight
             )
+            if (by_class <= 0).any():
+                raise ValueError(
+                    f"class_weight={self.class_weight!r}; both weights must be above 0"
+                )
             weight = weight * by_class[rows.target.astype(int)]
         return Table(codes, rows.target, weight)
 

@@ -150,6 +150,7 @@ def test_a_million_levels():
         ({"batch_size": 0}, "'batch_size' parameter"),
         ({"validation_fraction": 1.0}, "'validation_fraction' parameter"),
         ({"scoring": "accuracy"}, "'scoring' parameter"),
+        ({"class_weight": {0: 0, 1: 1}}, r"class_weight=\{0: 0, 1: 1\}.*above 0"),
         ({"class_weight": "heavy"}, "'class_weight' parameter"),
         ({"callbacks": [print]}, "skorch callbacks"),
         ({"encoder": "hash"}, "'encoder' parameter"),
