@@ -235,8 +235,9 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             weight = _check_sample_weight(
                 sample_weight, X, dtype=np.float64, ensure_non_negative=True
             )
-            kept = np.flatnonzero(weight)
-            X, y, weight = _safe_indexing(X, kept), y[kept], weight[kept]
+            if not weight.all():  # else there is nothing to drop, and no need to copy the table
+                kept = np.flatnonzero(weight)
+                X, y, weight = _safe_indexing(X, kept), y[kept], weight[kept]
         self.classes_ = _check_classes(y, np.unique(y) if classes is None else classes)
         return Rows(X, (y == self.classes_[1]).astype(np.float64), weight)
 

@@ -197,7 +197,7 @@ class CTRNet(NeuralNet):
         patience: int = 5,
         averaging: float | None = None,
         progress: bool = False,
-    ) -> CTRNet:
+    ) -> None:
         """Train for `passes` over `table`, scoring `valid` every `period` steps."""
         steps_per_pass = -(-len(table) // batch_size)
         n_steps = passes * steps_per_pass
@@ -223,7 +223,6 @@ class CTRNet(NeuralNet):
             self.initialize_callbacks()
             self._forget_batches()
             self.module_.train(False)
-        return self
 
     def logits(self, codes: np.ndarray, block: int = EVALUATION_BLOCK) -> np.ndarray:
         """Logits of encoded rows, in blocks, without autograd."""
