@@ -9,7 +9,8 @@ AutoInt+ get the same index matrix (levels counted in the training part), split,
 passes, batch size and learning rate; Adam, no penalty, no dropout, no averaging of weights, tables
 that start with standard deviation 1e-4 (all libraries' default but ours).  A seed draws the split
 (70/10/20), the initial weights and the order of rows.  After each pass validation and test part
-are scored, and the pass with the best validation AUC counts, for every library alike.
+are scored, and the pass with the best validation AUC counts, for every library alike, or the one
+given as --counts.
 
 What still differs is each library's own: the start of the dense layers (DeepCTR-Torch: almost
 zero), FuxiCTR's clipping of gradients and, on our side, Adam that updates only the rows of a
@@ -202,11 +203,17 @@ def run(model, library, table, args, seed):
 
 
 # %% Showing
-def print_table(runs):
-    """Mean and standard deviation over seeds, and what ours is above the others, pair by pair."""
-    best = runs.loc[runs.groupby(["model", "library", "seed"])["valid_auc"].idxmax().sort_values()]
+def print_table(runs, counts=None):
+    """Mean and standard deviation over seeds, and what ours is above the others, pair by pair.
+
+    The pass of number `counts` counts, or the best by validation.
+    """
+    best = runs[runs["pass"] == counts]
+    if counts is None:
+        chosen = runs.groupby(["model", "library", "seed"])["valid_auc"].idxmax()
+        best = runs.loc[chosen.sort_values()]
     auc = best.pivot(index=["model", "seed"], columns="library", values="auc")
-    print("| model | library | runs | best pass | AUC | logloss | ours − it | within |")
+    print("| model | library | runs | pass | AUC | logloss | ours − it | within |")
     print("|---|---|---|---|---|---|---|---|")
     for (model, library), part in best.groupby(["model", "library"], sort=False):
         cells = [
@@ -239,6 +246,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--passes", type=int, default=2)
+    parser.add_argument("--counts", type=int, help="the pass that counts; default: by validation")
     parser.add_argument("--batch-size", type=int, default=512)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--out", default="peer_accuracy.csv")
@@ -261,7 +269,7 @@ def main():
                     print(f"{library} {model} skipped: {error}", file=sys.stderr)
                     continue
                 lines.to_csv(out, mode="a", header=not out.exists(), index=False)
-    print_table(pd.read_csv(out))
+    print_table(pd.read_csv(out), args.counts)
 
 
 if __name__ == "__main__":
