@@ -62,6 +62,26 @@ class FieldEmbedding(nn.Module):
             embedding = embedding * (X > 1).unsqueeze(-1)
         return embedding
 
+    @torch.no_grad()
+    def rows(self, rows: Tensor) -> Tensor:
+        """Copy rows of the table; zero where they are constant."""
+        part = self.weight.index_select(0, rows)
+        return part if self.oov == "train" else part.masked_fill_(self._constant(rows), 0)
+
+    @torch.no_grad()
+    def set_gradient(self, rows: Tensor, values: Tensor) -> None:
+        """Set the gradient of the table: `values` in distinct `rows`, zero elsewhere."""
+        if self.oov == "zero":
+            values.masked_fill_(self._constant(rows), 0)
+        grad = torch.sparse_coo_tensor(
+            rows.unsqueeze(0), values, self.weight.shape, is_coalesced=True, check_invariants=False
+        )
+        self.weight.grad = grad if self.sparse else grad.to_dense()
+
+    def _constant(self, rows: Tensor) -> Tensor:
+        """Which rows belong to index 0 or 1 of a field, (n, 1)."""
+        return torch.isin(rows, torch.cat([self.offsets, self.offsets + 1])).unsqueeze(1)
+
     def n_zero_rows(self) -> int:
         """Count the rows that are exactly zero: pruned by group lasso."""
         return int((self.weight == 0).all(1).sum())

@@ -20,13 +20,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
+from sk_dynint._engine import KERNEL_BLOCK, Engine
+
 Batch = tuple[Tensor, tuple[Tensor, Tensor]]
 
 EVALUATION_BLOCK = 8192
 """Rows in a batch when nothing is learnt from it."""
-
-TRAINING_BLOCK = 1024
-"""Rows of a batch that pass the body at once."""
 
 METRICS = {"logloss": ("valid_loss", True), "auc": ("valid_auc", False)}
 """What may decide about early stopping: name -> (history column, lower is better)."""
@@ -49,7 +48,10 @@ class Table(Dataset):
         self.codes, (self.target, self.weight) = self[torch.from_numpy(order)]
 
     def __getitem__(self, rows: Any) -> Batch:
-        return self.codes[rows], (self.target[rows], self.weight[rows])
+        if isinstance(rows, slice):
+            return self.codes[rows], (self.target[rows], self.weight[rows])
+        codes, *y = (t.index_select(0, rows) for t in (self.codes, self.target, self.weight))
+        return codes, (y[0], y[1])
 
 
 class Batches:
@@ -104,6 +106,7 @@ class CTRNet(NeuralNet):
 
     stop_requested = False
     average: WeightAverage | None = None
+    engine: Engine | None = None
 
     def __init__(self, *args: Any, orthogonal_penalty: float = 0.0, **kwargs: Any) -> None:
         self.orthogonal_penalty = orthogonal_penalty
@@ -152,29 +155,12 @@ class CTRNet(NeuralNet):
         return (self.criterion_(y_pred, target) * weight).sum() / weight.sum()
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
-        """Gradient of the summed loss; the mean is what is recorded.
-
-        Rows are looked up at once and pass the body in blocks, whose gradients add up: arrays of a
-        block fit in the processor's cache, those of a batch do not.
-        """
+        """Gradient of the summed loss; the mean is what is recorded."""
+        assert self.engine is not None
         self._set_training(True)
         codes, y = unpack_data(batch)
-        codes = to_tensor(codes, self.device)
-        embedding = self.module_.embedding(codes)
-        logits, gradients = [], []
-        for block, rows, *y_rows in zip(
-            *(torch.split(t, TRAINING_BLOCK) for t in (embedding.detach(), codes, *y)), strict=True
-        ):
-            block.requires_grad_()
-            logit = self.module_.score(block, rows)
-            loss = self.get_loss(logit, y_rows, training=True)
-            if self.orthogonal_penalty:
-                loss = loss + self.orthogonal_penalty * self.module_.penalty()
-            (loss * y_rows[1].sum()).backward()
-            gradients.append(block.grad)
-            logits.append(logit.detach())
-        embedding.backward(torch.cat(gradients))
-        logit = torch.cat(logits)
+        codes, target, weight = (to_tensor(t, self.device) for t in (codes, *y))
+        logit = self.engine.gradients(codes, target, weight)
         loss = self.get_loss(logit, y)
         if not torch.isfinite(loss):
             raise ValueError(
@@ -182,6 +168,11 @@ class CTRNet(NeuralNet):
                 f"{len(self.history)}: lower lr (got lr={self.lr}), or raise beta or l2"
             )
         return {"loss": loss, "y_pred": logit}
+
+    def infer(self, x: Any, **fit_params: Any) -> Tensor:
+        """Logits of encoded rows."""
+        engine = self.engine or Engine(self.module_, n_threads=1)
+        return engine.logits(to_tensor(x, self.device))
 
     def train_on(
         self,
@@ -215,20 +206,25 @@ class CTRNet(NeuralNet):
         self.stop_requested = False
         batches = Batches(table, batch_size, period=period, passes=passes, seed=seed)
         valid_batches = None if valid is None else Batches(valid, EVALUATION_BLOCK)
+        self.engine = Engine(self.module_, penalty=self.orthogonal_penalty)
         try:
-            self.partial_fit((batches, valid_batches))
+            with self.engine.workers.running():
+                self.optimizer_.map = self.engine.workers.map
+                self.partial_fit((batches, valid_batches))
         finally:  # what belongs to this run must not travel with the fitted net
-            self.average = None
+            self.average = self.engine = None
+            vars(self.optimizer_).pop("map", None)
             self.callbacks = []
             self.initialize_callbacks()
             self._forget_batches()
             self.module_.train(False)
 
-    def logits(self, codes: np.ndarray, block: int = EVALUATION_BLOCK) -> np.ndarray:
-        """Logits of encoded rows, in blocks, without autograd."""
-        with torch.inference_mode():
-            parts = [self.infer(rows).cpu() for rows in torch.split(torch.from_numpy(codes), block)]
-        return torch.cat(parts).numpy().astype(np.float64)
+    def logits(self, codes: np.ndarray) -> np.ndarray:
+        """Logits of encoded rows, by several threads if there are many rows."""
+        engine = Engine(self.module_, n_threads=1 if len(codes) <= 4 * KERNEL_BLOCK else None)
+        with engine.workers.running():
+            logits = engine.logits(torch.from_numpy(codes).to(self.device))
+        return logits.cpu().numpy().astype(np.float64)
 
 
 class ValidationAUC(Callback):

@@ -20,18 +20,19 @@ FLOORS = {
     "optim": 0,
     "datasets": 0,
     "_module": 1,
-    "_training": 2,
-    "_base": 3,
-    "_dynint": 4,
-    "_baseline": 4,
-    "inspection": 4,
-    "export": 4,
-    "distributed": 4,
-    "streaming": 4,
-    "__init__": 5,
+    "_engine": 2,
+    "_training": 3,
+    "_base": 4,
+    "_dynint": 5,
+    "_baseline": 5,
+    "inspection": 5,
+    "export": 5,
+    "distributed": 5,
+    "streaming": 5,
+    "__init__": 6,
 }
 NO_TORCH = {"preprocessing", "datasets"}
-ONLY_TORCH = {"interactions", "baselines", "optim", "_module"}
+ONLY_TORCH = {"interactions", "baselines", "optim", "_module", "_engine"}
 
 
 def part_of(path):

@@ -9,7 +9,38 @@ from torch import Tensor
 from torch.nn import functional
 
 from sk_dynint.interactions._gate import GateInput, GateNetwork
+from sk_dynint.interactions._kernel import Gates, StackKernel, StaticProduct
 from sk_dynint.interactions._layer import InteractionLayer, glorot
+
+
+class DynamicActivationKernel(StackKernel):
+    """M_l = (W_l X_0) ∘ G_l with G_l = 2σ(net_l)."""
+
+    @classmethod
+    def serves(cls, layer: DynamicActivation, penalty: float) -> bool:
+        """One gate for a row, from the flat embedding."""
+        return layer.gate_depth == 1 and layer.gate.gate_input == "flatten"
+
+    def set_up(self) -> None:
+        """Pack W and the gate networks."""
+        self.static = StaticProduct(self)
+        self.gates = Gates(self, self.inner_width)
+
+    def mix(self, x0: Tensor) -> Tensor:
+        """Product, gates, and their product."""
+        self.product = self.static.forward(x0)
+        self.gate = self.gates.forward(x0).sigmoid_().mul_(2).unsqueeze(1)
+        return torch.mul(self.product, self.gate, out=self.array("mixed", *self.product.shape))
+
+    def mix_backward(self, mixed_grad: Tensor, g: Tensor) -> None:
+        """Through the gates, then as a static layer."""
+        gate_grad = self.array("gate_grad", *self.gate.shape)
+        by_entry = torch.mul(mixed_grad, self.product, out=self.array("mixed", *self.product.shape))
+        torch.sum(by_entry, 1, keepdim=True, out=gate_grad)
+        mixed_grad.mul_(self.gate)
+        gate_grad.mul_(self.gate).addcmul_(gate_grad, self.gate, value=-0.5)  # of 2σ: G (1 - G/2)
+        self.gates.backward(gate_grad.squeeze(1))
+        self.static.backward(mixed_grad, g)
 
 
 class DynamicActivation(InteractionLayer):
@@ -40,6 +71,8 @@ class DynamicActivation(InteractionLayer):
     -----
     Shape: (B, d, W), (B, d, W) -> (B, d, W).  One gate network for each layer.
     """
+
+    kernel = DynamicActivationKernel
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sk_dynint.interactions._gate import GateInput, GateNetwork
+from sk_dynint.interactions._kernel import Gates, StackKernel, padded
 from sk_dynint.interactions._layer import InteractionLayer, glorot
 from sk_dynint.interactions._penalty import PenaltyKind, orthogonal_penalty
 
@@ -19,6 +20,60 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "softplus": functional.softplus,
     "linear": lambda x: x,
 }
+
+
+class DynamicGeneratedParametersKernel(StackKernel):
+    """M_l = U_l (s_l ∘ (V_lᵀ X_0)) with s_l = 2σ(net_l)."""
+
+    @classmethod
+    def serves(cls, layer: DynamicGeneratedParameters, penalty: float) -> bool:
+        """A diagonal Σ from the flat embedding."""
+        options = layer.kernel_shape, layer.activation, layer.gate.gate_input
+        return options == ("diagonal", "sigmoid", "flatten")
+
+    def set_up(self) -> None:
+        """Pack U, V and the generating networks."""
+        rank, inner = self.layers[0].rank, slice(self.inner_width)
+        self.rank, shape, r = padded(rank), (self.inner_width, rank), slice(rank)
+        us = ((layer.u, (i, inner, r), shape) for i, layer in enumerate(self.layers))
+        vs = ((layer.v, (inner, i, r), shape) for i, layer in enumerate(self.layers))
+        self.pack("u", (self.n_layers, self.width, self.rank), us)
+        self.pack("v", (self.width, self.n_layers, self.rank), vs)
+        self.gates = Gates(self, rank)
+
+    def mix(self, x0: Tensor) -> Tensor:
+        """From right to left; V of all layers in one product."""
+        shape = *x0.shape[:2], self.n_layers
+        self.q = self.array("q", *shape, self.rank)  # V^T X_0
+        v = self.packed["v"].view(self.width, -1)
+        torch.mm(x0.view(-1, self.width), v, out=self.q.view(-1, v.shape[1]))
+        self.sigma = self.gates.forward(x0).sigmoid_().mul_(2).unsqueeze(1)
+        self.sq = torch.mul(self.q, self.sigma, out=self.array("sq", *self.q.shape))
+        mixed = self.array("mixed", *shape, self.width)
+        for u, sq, m in self._by_layer(self.sq, mixed):
+            torch.mm(sq, u.T, out=m)
+        return mixed
+
+    def mix_backward(self, mixed_grad: Tensor, g: Tensor) -> None:
+        """Gradients of U, Σ, V and ``x0``."""
+        q_grad = self.array("q_grad", *self.q.shape)
+        for i, (u, sq, m_grad) in enumerate(self._by_layer(self.sq, mixed_grad)):
+            self.add_product("u", m_grad.T, sq, i)
+            torch.mm(m_grad, u, out=q_grad.flatten(0, 1)[:, i])
+        sigma_grad = self.array("sigma_grad", *self.sigma.shape)
+        by_entry = torch.mul(q_grad, self.q, out=self.sq)
+        torch.sum(by_entry, 1, keepdim=True, out=sigma_grad)
+        q_grad.mul_(self.sigma)
+        sigma_grad.mul_(self.sigma).addcmul_(sigma_grad, self.sigma, value=-0.5)
+        self.gates.backward(sigma_grad.squeeze(1))
+        v = self.packed["v"].view(self.width, -1)
+        q_grad = q_grad.view(-1, v.shape[1])
+        self.add_product("v", self.x0.view(-1, self.width).T, q_grad)
+        g.view(-1, self.width).addmm_(q_grad, v.T)
+
+    def _by_layer(self, *arrays: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        """U_l and the given (B, d, L, ...) of each layer as (B·d, ...)."""
+        return zip(self.packed["u"], *(a.flatten(0, 1).unbind(1) for a in arrays), strict=True)
 
 
 class DynamicGeneratedParameters(InteractionLayer):
@@ -62,6 +117,8 @@ class DynamicGeneratedParameters(InteractionLayer):
     U = V = 0 is a stationary point for every parameter of the layer.
     """
 
+    kernel = DynamicGeneratedParametersKernel
+
     def __init__(
         self,
         width: int,
@@ -98,13 +155,13 @@ class DynamicGeneratedParameters(InteractionLayer):
         start = _scaled_orthogonal if init == "orthogonal" else glorot
         self.u = start(width, rank)
         self.v = start(width, rank)
-        self.kernel = kernel
+        self.kernel_shape = kernel
         n_outputs = rank if kernel == "diagonal" else rank * rank
         self.gate = GateNetwork(width, depth, n_outputs, reduction=reduction, gate_input=gate_input)
 
     def sigma(self, x0: Tensor) -> Tensor:
         """Σ of every instance: its diagonal (B, K), or the whole (B, K, K) if `kernel="full"`."""
-        if self.kernel == "full":
+        if self.kernel_shape == "full":
             s = self.gate(x0).view(-1, self.rank, self.rank)
             return s + torch.eye(self.rank, dtype=s.dtype, device=s.device)
         return ACTIVATIONS[self.activation](self.gate(x0))
@@ -113,7 +170,7 @@ class DynamicGeneratedParameters(InteractionLayer):
         """Apply Eq. (8), right to left."""
         q = x0 @ self.v  # (B, d, K)
         sigma = self.sigma(x0)
-        q = q * sigma.unsqueeze(1) if self.kernel == "diagonal" else q @ sigma.mT
+        q = q * sigma.unsqueeze(1) if self.kernel_shape == "diagonal" else q @ sigma.mT
         return torch.addcmul(x, x, functional.linear(q, self.u))  # Eq. (8)
 
     def penalty(self) -> Tensor | float:

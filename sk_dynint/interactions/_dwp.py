@@ -9,11 +9,67 @@ from torch import Tensor
 from torch.nn import functional
 
 from sk_dynint.interactions._gate import GateInput, GateNetwork
+from sk_dynint.interactions._kernel import Gates, StackKernel, StaticProduct
 from sk_dynint.interactions._layer import InteractionLayer, glorot
 from sk_dynint.interactions._penalty import PenaltyKind, orthogonal_penalty
 
 Offset = Literal["sqrt", "paper", "first", "none"]
 Paradigm = Literal["auto", "low_rank", "explicit"]
+
+
+class DynamicWeightedParametersKernel(StackKernel):
+    """M_l = Σ_p u_p ∘ (W_l (v_p ∘ X_0)), with u and v from net_l."""
+
+    @classmethod
+    def serves(cls, layer: DynamicWeightedParameters, penalty: float) -> bool:
+        """The low-rank paradigm, from the flat embedding; not the penalty, of every instance."""
+        return not penalty and not layer.explicit and layer.gate.gate_input == "flatten"
+
+    def set_up(self) -> None:
+        """Pack W and the generating networks."""
+        self.rank = self.layers[0].rank
+        self.static = StaticProduct(self)
+        self.gates = Gates(self, self.inner_width, n_groups=2 * self.rank)
+
+    def mix(self, x0: Tensor) -> Tensor:
+        """One product for the K heads of a layer."""
+        n_rows, depth, _ = x0.shape
+        factors = self.gates.forward(x0).view(n_rows, self.n_layers, 2, self.rank, self.width)
+        self.factors = factors.add_(self.layers[0].offset.to(self.dtype))
+        mixed = self.array("mixed", n_rows, depth, self.n_layers, self.width)
+        for i, (u, v) in enumerate(self._factors()):
+            vx, heads = self._heads("vx", i), self._heads("heads", i)
+            torch.mul(v, x0.unsqueeze(1), out=vx)
+            weight = self.packed["weight"][i]
+            torch.mm(vx.view(-1, self.width), weight.T, out=heads.view(-1, self.width))
+            m = torch.mul(u[:, 0], heads[:, 0], out=mixed[:, :, i])
+            for p in range(1, self.rank):
+                torch.addcmul(m, u[:, p], heads[:, p], out=m)
+        return mixed
+
+    def mix_backward(self, mixed_grad: Tensor, g: Tensor) -> None:
+        """Gradients of W, u, v and ``x0``."""
+        factor_grad = self.array("factor_grad", *self.factors.shape)
+        for i, (u, v) in enumerate(self._factors()):
+            vx, heads = self._heads("vx", i), self._heads("heads", i)
+            m_grad = mixed_grad[:, :, i].unsqueeze(1)
+            torch.sum(heads.mul_(m_grad), 2, out=factor_grad[:, i, 0])
+            heads_grad = torch.mul(u, m_grad, out=heads).view(-1, self.width)
+            self.add_product("weight", heads_grad.T, vx, i)
+            torch.mm(heads_grad, self.packed["weight"][i], out=vx.view(-1, self.width))
+            by_entry = torch.mul(vx, self.x0.unsqueeze(1), out=heads)
+            torch.sum(by_entry, 2, out=factor_grad[:, i, 1])
+            for head in vx.mul_(v).unbind(1):
+                g += head
+        self.gates.backward(factor_grad.view(len(g), self.n_layers, -1))
+
+    def _factors(self) -> list[tuple[Tensor, Tensor]]:
+        """(u, v) of each layer, (B, K, 1, W) each."""
+        return [tuple(f.unsqueeze(3).unbind(1)) for f in self.factors.unbind(1)]  # type: ignore[misc]
+
+    def _heads(self, name: str, layer: int) -> Tensor:
+        n_rows, depth, width = self.x0.shape
+        return self.array(f"{name}{layer}", n_rows, self.rank, depth, width)
 
 
 class DynamicWeightedParameters(InteractionLayer):
@@ -58,6 +114,7 @@ class DynamicWeightedParameters(InteractionLayer):
     """
 
     offset: Tensor
+    kernel = DynamicWeightedParametersKernel
 
     def __init__(
         self,

@@ -6,7 +6,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sk_dynint.interactions._kernel import StackKernel, StaticProduct
 from sk_dynint.interactions._layer import InteractionLayer, glorot
+
+
+class PINKernel(StackKernel):
+    """M_l = W_l X_0."""
+
+    def set_up(self) -> None:
+        """Pack W."""
+        self.static = StaticProduct(self)
+
+    def mix(self, x0: Tensor) -> Tensor:
+        """One product for all layers."""
+        return self.static.forward(x0)
+
+    def mix_backward(self, mixed_grad: Tensor, g: Tensor) -> None:
+        """And two."""
+        self.static.backward(mixed_grad, g)
 
 
 class PIN(InteractionLayer):
@@ -35,6 +52,8 @@ class PIN(InteractionLayer):
     >>> layer(x0, x0).tolist()  # 2·3 + 2, 3·0 + 3
     [[[8.0, 3.0]]]
     """
+
+    kernel = PINKernel
 
     def __init__(self, width: int, depth: int) -> None:
         super().__init__(width, depth)

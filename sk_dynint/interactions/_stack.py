@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from sk_dynint.interactions._kernel import StackKernel
 from sk_dynint.interactions._layer import InteractionLayer
 from sk_dynint.interactions._pin import PIN
 
@@ -101,6 +102,14 @@ class InteractionStack(nn.Module):
         for layer in self.layers:
             x = layer(x, x0)
         return (x @ self.output.repeat(self.n_repeats)).sum(1)  # Eq. (2)
+
+    def find_kernel(self, penalty: float = 0.0) -> type[StackKernel] | None:
+        """Kernel that can do what the layers do; a `penalty` coefficient asks for that as well."""
+        for layer in self.layers:
+            kernel = vars(type(layer)).get("kernel")  # not inherited: `forward` may have changed
+            if kernel is None or not kernel.serves(layer, penalty):
+                return None
+        return kernel if len(self.layers) else None
 
     def penalty(self) -> Tensor | float:
         """Sum of the layers' penalties in the last forward pass."""

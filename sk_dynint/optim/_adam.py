@@ -76,7 +76,6 @@ class RowAdam(RowOptimizer):
         self, w: Tensor, state: dict[str, Any], grad: Tensor, options: dict[str, Any]
     ) -> None:
         beta1, beta2 = options["betas"]
-        state["step"] += 1
         m, v, step = state["m"], state["v"], state["step"]
         m.lerp_(grad, 1 - beta1)
         v.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from itertools import repeat
 from typing import Any
 
 import torch
 from torch import Tensor
 
 
+CHUNK = 2**16
+"""Entries updated at once: the arrays of a chunk stay in a core's cache from pass to pass."""
+
+
 class RowOptimizer(torch.optim.Optimizer):
     """Optimizer that reads and writes only the rows that a sparse gradient names.
 
     Subclasses say how the state of a parameter starts and how one step changes both in place;
-    the tensors in the state have the parameter's shape.
+    the tensors in the state have the parameter's shape.  The last axis is never divided.
     """
 
     supports_sparse = True
+    map: Callable[..., Any] = staticmethod(lambda *args: list(map(*args)))
+    """How to go over chunks; an engine may put the `map` of its threads here."""
 
     def _start(self, w: Tensor, options: dict[str, Any]) -> dict[str, Any]:
         """Return the state before the first step."""
@@ -25,7 +33,7 @@ class RowOptimizer(torch.optim.Optimizer):
     def _update(
         self, w: Tensor, state: dict[str, Any], grad: Tensor, options: dict[str, Any]
     ) -> None:
-        """Make one step of `w` and of the tensors in `state`, in place."""
+        """Make one step of a chunk of `w` and of the tensors in `state`, in place."""
         raise NotImplementedError
 
     @torch.no_grad()
@@ -42,24 +50,51 @@ class RowOptimizer(torch.optim.Optimizer):
                 state = self.state[w]
                 if not state:
                     state.update(self._start(w, options))
-                if w.grad.is_sparse:
-                    self._update_rows(w, state, w.grad, options)
-                else:
-                    self._update(w, state, w.grad, options)
+                if "step" in state:
+                    state["step"] += 1
+                tasks = self._row_tasks if w.grad.is_sparse else self._dense_tasks
+                self.map(lambda task: task(), tasks(w, state, options))
         return loss
 
-    def _update_rows(
-        self, w: Tensor, state: dict[str, Any], grad: Tensor, options: dict[str, Any]
-    ) -> None:
-        rows, values = rows_and_values(grad)
-        tables = {name: t for name, t in state.items() if isinstance(t, Tensor)}
-        parts = {name: t[rows] for name, t in tables.items()}
-        part_state, part = {**state, **parts}, w[rows]
-        self._update(part, part_state, values, options)
-        state.update({name: x for name, x in part_state.items() if name not in tables})
-        w.index_copy_(0, rows, part)
-        for name, table in tables.items():
-            table.index_copy_(0, rows, parts[name])
+    def _dense_tasks(
+        self, w: Tensor, state: dict[str, Any], options: dict[str, Any]
+    ) -> list[Callable[[], None]]:
+        """Updates of parts of a parameter."""
+        assert w.grad is not None
+        if w.ndim == 0:
+            return [partial(self._update, w, state, w.grad, options)]
+        n = _rows_of_a_chunk(w)
+        parts = {name: t.split(n) for name, t in _tensors(state).items()}
+        return [
+            partial(self._update, part, {**state, **{k: v[i] for k, v in parts.items()}}, grad, options)
+            for i, (part, grad) in enumerate(zip(w.split(n), w.grad.split(n), strict=True))
+        ]
+
+    def _row_tasks(
+        self, w: Tensor, state: dict[str, Any], options: dict[str, Any]
+    ) -> list[Callable[[], None]]:
+        """Updates of parts of the rows that the gradient names."""
+        rows, values = rows_and_values(w.grad)
+        tables = _tensors(state)
+
+        def update(rows: Tensor, values: Tensor) -> None:
+            parts = {name: t.index_select(0, rows) for name, t in tables.items()}
+            part = w.index_select(0, rows)
+            self._update(part, {**state, **parts}, values, options)
+            w.index_copy_(0, rows, part)
+            for name, table in tables.items():
+                table.index_copy_(0, rows, parts[name])
+
+        n = _rows_of_a_chunk(w)
+        return list(map(partial, repeat(update), rows.split(n), values.split(n)))
+
+
+def _tensors(state: dict[str, Any]) -> dict[str, Tensor]:
+    return {name: value for name, value in state.items() if isinstance(value, Tensor)}
+
+
+def _rows_of_a_chunk(w: Tensor) -> int:
+    return max(1, CHUNK // w[0].numel())
 
 
 def rows_and_values(grad: Tensor) -> tuple[Tensor, Tensor]:
@@ -69,7 +104,7 @@ def rows_and_values(grad: Tensor) -> tuple[Tensor, Tensor]:
     update; rising rows are proof enough.
     """
     (rows,) = grad._indices()
-    if not bool((rows[1:] > rows[:-1]).all()):
+    if not (grad.is_coalesced() or bool((rows[1:] > rows[:-1]).all())):
         grad = grad.coalesce()
         (rows,) = grad._indices()
     return rows, grad._values()

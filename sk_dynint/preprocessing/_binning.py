@@ -77,7 +77,8 @@ class NumericField(Field):
 
     def decode(self, indices: NDArray[np.integer]) -> Any:
         """Return a value that stands for each index: the middle of what its bin met."""
-        middle = np.concatenate([[np.nan, np.nan], self.lower / 2 + self.upper / 2])
+        middle = np.clip(self.lower / 2 + self.upper / 2, self.lower, self.upper)  # if rounded
+        middle = np.concatenate([[np.nan, np.nan], middle])
         return _from_seconds(middle, self.kind)[indices]
 
     def table(self) -> pd.DataFrame:

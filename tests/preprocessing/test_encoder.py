@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -130,6 +130,7 @@ def test_one_pass_short_and_long_frames_agree(rows, binning):
 
 @settings(deadline=None, max_examples=40)
 @given(rows=ROWS, binning=BINNINGS)
+@example(rows=[("a", 0.0, 0, False), ("a", 5e-324, 0, False)], binning="auto")
 def test_inverse_transform_goes_there_and_back(rows, binning):
     X = make_frame(rows)
     encoder = FieldEncoder(binning=binning, n_bins=6, min_count=2)

@@ -1,0 +1,250 @@
+"""The gradient of a batch, and logits without one: blocks of rows, worked on by several threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sk_dynint._module import CTRModule
+
+KERNEL_BLOCK, AUTOGRAD_BLOCK = 256, 1024
+"""Rows that pass the body at once: arrays of a block fit in a core's cache, those of a batch do
+not.  Without a kernel, the fixed cost of each operation asks for larger ones."""
+
+
+class Workers:
+    """As many threads as torch has; each works alone on its share.
+
+    Threads that work on blocks of their own wait for each other once a batch.  Threads inside of
+    every small operation wait at each, which costs up to half of the time.
+
+    Parameters
+    ----------
+    n_workers : int
+        Number of threads, the calling one among them.
+    """
+
+    def __init__(self, n_workers: int) -> None:
+        self.n_workers = n_workers
+        self._pool: ThreadPoolExecutor | None = None
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Keep the threads, and hold torch to one in each, also in the calling one."""
+        n_threads = torch.get_num_threads()
+        if self.n_workers == 1:
+            yield
+            return
+        with ThreadPoolExecutor(
+            self.n_workers - 1, "sk_dynint", initializer=torch.set_num_threads, initargs=(1,)
+        ) as pool:
+            self._pool = pool
+            torch.set_num_threads(1)
+            try:
+                yield
+            finally:
+                self._pool = None
+                torch.set_num_threads(n_threads)
+
+    def map(self, function: Callable[..., Any], *items: Iterable[Any]) -> list[Any]:
+        """``list(map(function, *items))``, by whoever is free."""
+        calls = list(zip(*items, strict=False))
+        results: list[Any] = [None] * len(calls)
+        numbers = count()
+
+        @torch.no_grad()  # a mode that every thread has for itself
+        def work() -> None:
+            while (i := next(numbers)) < len(calls):
+                results[i] = function(*calls[i])
+
+        n_helpers = min(self.n_workers, len(calls)) - 1 if self._pool else 0
+        helpers = [self._pool.submit(work) for _ in range(n_helpers)]  # type: ignore[union-attr]
+        work()
+        for helper in helpers:
+            helper.result()
+        return results
+
+
+class AutogradBody:
+    """The interface of a kernel for a body that has none.
+
+    Parameters
+    ----------
+    body : Module
+        (B, F, D) -> (B,).
+    penalty : float, default=0.0
+        Coefficient of its `penalty` for a row of weight 1.
+    """
+
+    def __init__(self, body: nn.Module, penalty: float = 0.0) -> None:
+        self.body = body
+        self.coefficient = penalty
+
+    def load(self) -> None:
+        """Nothing to prepare."""
+
+    def forward(self, embedding: Tensor, training: bool = False) -> Tensor:
+        """Logits and, with `training`, the graph behind them."""
+        if not training:
+            return self.body(embedding)
+        self.embedding = embedding.requires_grad_()
+        with torch.enable_grad():
+            self.logit = self.body(self.embedding)
+            self.penalty = self.body.penalty() if self.coefficient else 0.0
+        return self.logit.detach()
+
+    def backward(self, logit_grad: Tensor, weight: Tensor) -> Tensor:
+        """Gradient of the embedding; those of the parameters go where autograd puts them."""
+        with torch.enable_grad():
+            total = (self.logit * logit_grad).sum() + self.coefficient * weight.sum() * self.penalty
+        total.backward()
+        assert self.embedding.grad is not None
+        return self.embedding.grad
+
+    def store_gradients(self, others: list[AutogradBody]) -> None:
+        """They are there."""
+
+
+class Engine:
+    """Logits of encoded rows, and gradients of their loss.
+
+    Parameters
+    ----------
+    module : CTRModule
+        Its body is worked on by the kernel of its variant, if it has one, else by autograd.
+    penalty : float, default=0.0
+        Coefficient of the body's penalty, for a row of weight 1.
+    n_threads : int, default=None
+        Threads that share a batch, where there is a kernel; None means as many as torch has.
+    """
+
+    def __init__(
+        self, module: CTRModule, *, penalty: float = 0.0, n_threads: int | None = None
+    ) -> None:
+        self.module = module
+        kernel = find_kernel(module.body, penalty)
+        on_cpu = module.bias.device.type == "cpu"
+        n_workers = (n_threads or torch.get_num_threads()) if kernel and on_cpu else 1
+        self.workers = Workers(n_workers)
+        self.bodies: list[Any]
+        if kernel:
+            self.block = KERNEL_BLOCK
+            self.bodies = [kernel(module.body) for _ in range(n_workers)]
+        else:
+            self.block = AUTOGRAD_BLOCK
+            self.bodies = [AutogradBody(module.body, penalty)]
+        self.static_penalty = penalty if kernel else 0.0
+        self.tables = [t for t in (module.embedding, module.first_order) if t is not None]
+        self._position: Tensor | None = None
+
+    # -------------------------------------------------------------- prediction
+
+    @torch.no_grad()
+    def logits(self, codes: Tensor) -> Tensor:
+        """Logit of each row of indices."""
+        out = self.module.bias.new_empty(len(codes))
+
+        def work(body: Any, share: range) -> None:
+            body.load()
+            for block in self._blocks(share):
+                embedding, *first = (table(codes[block]) for table in self.tables)
+                out[block] = self._sum(body.forward(embedding), *first)
+
+        self.workers.map(work, self.bodies, self._shares(len(codes)))
+        return out
+
+    def _sum(self, logit: Tensor, first_order: Tensor | None = None) -> Tensor:
+        """Logit of the body, bias, first order (B, F, 1) where there is one."""
+        logit = logit + self.module.bias
+        return logit if first_order is None else logit + first_order.sum((1, 2))
+
+    def _shares(self, n_rows: int) -> list[range]:
+        """Rows of each body: equal parts, fewer if there are few rows."""
+        share = max(-(-n_rows // len(self.bodies)), 32)
+        return [range(i, min(i + share, n_rows)) for i in range(0, n_rows, share)]
+
+    def _blocks(self, share: range) -> Iterator[slice]:
+        for start in range(share.start, share.stop, self.block):
+            yield slice(start, min(start + self.block, share.stop))
+
+    # ---------------------------------------------------------------- training
+
+    @torch.no_grad()
+    def gradients(self, codes: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """Set the gradient of every parameter to that of the summed loss; return the logits.
+
+        The loss is the cross-entropy of each row times its weight, plus the penalty.  Rows of the
+        tables are looked up once a batch, however often it names them.
+        """
+        bias = self.module.bias
+        target, weight = target.to(bias.dtype), weight.to(bias.dtype)
+        touched, slots = self._distinct(codes + self.module.embedding.offsets)
+        parts = [table.rows(touched) for table in self.tables]
+        logits = torch.empty_like(target)
+
+        def work(body: Any, share: range) -> list[Tensor]:
+            body.load()
+            part_grads = [torch.zeros_like(part) for part in parts]
+            for block in self._blocks(share):
+                slot = slots[block].flatten()
+                looked_up = [part.index_select(0, slot) for part in parts]
+                embedding, *first = (x.view(-1, codes.shape[1], x.shape[1]) for x in looked_up)
+                logit = self._sum(body.forward(embedding, training=True), *first)
+                logits[block] = logit
+                logit_grad = (torch.sigmoid(logit) - target[block]) * weight[block]
+                part_grads[0].index_add_(
+                    0, slot, body.backward(logit_grad, weight[block]).flatten(0, 1)
+                )
+                if first:
+                    spread = logit_grad.unsqueeze(1).expand(-1, codes.shape[1])
+                    part_grads[1].index_add_(0, slot, spread.reshape(-1, 1))
+            return part_grads
+
+        shares = self._shares(len(codes))
+        results = self.workers.map(work, self.bodies, shares)
+        for table, part_grads in zip(self.tables, zip(*results, strict=True), strict=True):
+            table.set_gradient(touched, sum_in_place(part_grads))
+        bias.grad = ((torch.sigmoid(logits) - target) * weight).sum()
+        self.bodies[0].store_gradients(self.bodies[1 : len(shares)])
+        if self.static_penalty:
+            with torch.enable_grad():
+                penalty = self.module.penalty()
+            if isinstance(penalty, Tensor):
+                penalty.backward(self.static_penalty * weight.sum())
+        return logits
+
+    def _distinct(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the distinct table rows in a batch, and the position among them of each.
+
+        Linear in the batch, unlike a sort: every entry writes its number in the place of its row;
+        the last one to do so stands for all that name the row.
+        """
+        flat = rows.flatten()
+        if self._position is None:
+            n_rows = len(self.module.embedding.weight)
+            self._position = torch.zeros(n_rows, dtype=torch.int64, device=flat.device)
+        number = torch.arange(len(flat), device=flat.device)
+        self._position.scatter_(0, flat, number)
+        leader = self._position.index_select(0, flat)
+        is_leader = leader == number
+        slot = is_leader.cumsum(0).sub_(1).index_select(0, leader)
+        return flat.masked_select(is_leader), slot.view_as(rows)
+
+
+def find_kernel(body: nn.Module, penalty: float = 0.0) -> Callable[..., Any] | None:
+    """Kernel that can work on this body, or None."""
+    return getattr(body, "find_kernel", lambda penalty: None)(penalty)
+
+
+def sum_in_place(tensors: Iterable[Tensor]) -> Tensor:
+    """Sum, in the place of the first one."""
+    total, *others = tensors
+    for other in others:
+        total += other
+    return total

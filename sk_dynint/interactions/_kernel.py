@@ -1,0 +1,295 @@
+"""Forward and backward of a whole stack by hand: the fast path of training and prediction.
+
+Autograd serves every stack; a kernel serves one variant, with the products of all layers in one
+where they share a factor, arrays that are made once and reused, and no graph.  Tests compare the
+two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from sk_dynint.interactions._stack import InteractionStack
+
+
+class Piece(NamedTuple):
+    """Where a parameter stands in a packed array: ``array[index]`` has `shape`, its own reshaped."""
+
+    parameter: nn.Parameter
+    name: str
+    index: tuple[Any, ...]
+    shape: tuple[int, ...]
+
+
+def padded(width: int) -> int:
+    """Round a small width up to a multiple of 8: matrix products are faster with that."""
+    return width if width >= 128 else -(-width // 8) * 8
+
+
+class StackKernel:
+    r"""Logits of blocks of rows, and the gradients that follow from those of the logits.
+
+    Every variant has the form ``X_l = X_{l-1} ∘ M_l + X_{l-1}``, where M_l, the interactions of
+    layer l, depends on X_0 only.  A subclass computes M, (B, d, L, W), in `mix`, and its
+    gradients in `mix_backward`; the recursion and the output layer are here.  With g the
+    gradient of X_l, that of M_l is ``g ∘ X_{l-1}`` and that of X_{l-1} is ``g ∘ M_l + g``.
+
+    Fields may be followed by columns of zeros, up to a width that suits matrix products; they
+    stay zero in every layer.
+
+    Parameters
+    ----------
+    stack : InteractionStack
+        Whose parameters are read by `load` and get gradients by `store_gradients`.
+    dtype : torch.dtype, default=None
+        Precision of arrays and products; None means that of the parameters, in which gradients
+        are summed in any case.
+    """
+
+    def __init__(self, stack: InteractionStack, dtype: torch.dtype | None = None) -> None:
+        self.stack = stack
+        self.layers: list[Any] = list(stack.layers)
+        first = self.layers[0]
+        self.n_layers, self.depth = len(self.layers), first.depth
+        self.inner_width = first.width  # W, without columns of zeros
+        self.width = padded(first.width)
+        self.dtype = dtype or stack.output.dtype
+        self.device = stack.output.device
+        self.arrays: dict[tuple[Any, ...], Tensor] = {}
+        self.packed: dict[str, Tensor] = {}
+        self.gradients: dict[str, Tensor] = {}
+        self.pieces: list[Piece] = []
+        self.pack("output", (self.width,), ())
+        self.set_up()
+
+    @classmethod
+    def serves(cls, layer: Any, penalty: float) -> bool:
+        """Whether the kernel covers the options of this layer.
+
+        A `penalty` that depends on parameters only is added by the caller.
+        """
+        return True
+
+    # ------------------------------------------------------------- parameters
+
+    def set_up(self) -> None:
+        """Declare the packed arrays, by `pack`."""
+        raise NotImplementedError
+
+    def pack(self, name: str, shape: tuple[int, ...], pieces: Any) -> None:
+        """Make the array `name`, zero but for the given (parameter, index, shape)."""
+        like = {"device": self.device}
+        self.packed[name] = torch.zeros(shape, dtype=self.dtype, **like)
+        self.gradients[name] = torch.zeros(shape, dtype=self.stack.output.dtype, **like)
+        self.pieces += [Piece(p, name, index, size) for p, index, size in pieces]
+
+    def load(self) -> None:
+        """Read the parameters and forget all gradients."""
+        with torch.no_grad():
+            for p, name, index, shape in self.pieces:
+                self.packed[name][index].copy_(p.view(shape))
+            output = self.stack.output.repeat(self.stack.n_repeats)
+            self.packed["output"][: self.inner_width].copy_(output)
+        for gradient in self.gradients.values():
+            gradient.zero_()
+
+    def store_gradients(self, others: list[StackKernel]) -> None:
+        """Hand the sums of the gradients since `load`, here and in `others`, to the parameters."""
+        for other in others:
+            for name, gradient in self.gradients.items():
+                gradient += other.gradients[name]
+        for p, name, index, _ in self.pieces:
+            p.grad = self.gradients[name][index].reshape(p.shape)
+        output = self.gradients["output"][: self.inner_width]
+        self.stack.output.grad = output.view(self.stack.n_repeats, -1).sum(0)
+
+    # ------------------------------------------------------------ computation
+
+    def array(self, name: str, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
+        """Array of this shape to write to; the same one at every call, zero at the first."""
+        key = name, *shape
+        if key not in self.arrays:
+            self.arrays[key] = torch.zeros(shape, dtype=dtype or self.dtype, device=self.device)
+        return self.arrays[key]
+
+    def forward(self, embedding: Tensor, training: bool = False) -> Tensor:
+        """Logits of embeddings (B, F, D); with `training` all is kept that `backward` needs."""
+        n_rows = len(embedding)
+        shape = n_rows, self.depth, self.width
+        self.x0 = self.array("x0", *shape)
+        self._split(self.x0).copy_(self._split_embedding(embedding))
+        self.mixed = self.mix(self.x0)
+        self.xs = [self.x0]
+        for layer, m in enumerate(self.mixed.unbind(2)):
+            x = self.xs[-1]
+            out = self.array(f"x{layer + 1 if training else 1}", *shape)
+            self.xs.append(torch.addcmul(x, x, m, out=out))
+        logit = self.xs[-1].view(-1, self.width) @ self.packed["output"]
+        return logit.view(n_rows, self.depth).sum(1, dtype=embedding.dtype)
+
+    def backward(self, logit_grad: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Gradient of the embeddings of the last `forward`; those of the weights are added up."""
+        shape = n_rows, depth, width = self.x0.shape
+        logit_grad = logit_grad.to(self.dtype).view(-1, 1)
+        self.add_product("output", logit_grad.expand(-1, depth).reshape(1, -1), self.xs[-1])
+        g, output = self.array("g", *shape), self.packed["output"]
+        torch.mul(logit_grad.unsqueeze(2), output.expand(depth, width), out=g)
+        mixed_grad = self.array("mixed_grad", n_rows, depth, self.n_layers, width)
+        layers = zip(self.xs, self.mixed.unbind(2), mixed_grad.unbind(2), strict=False)
+        for x, m, m_grad in reversed(list(layers)):
+            torch.mul(g, x, out=m_grad)
+            torch.addcmul(g, g, m, out=g)
+        self.mix_backward(mixed_grad, g)
+        embedding_grad = self.array(
+            "embedding_grad", n_rows, *self.stack_shape, dtype=self.stack.output.dtype
+        )
+        self._split_embedding(embedding_grad).copy_(self._split(g))
+        return embedding_grad
+
+    def mix(self, x0: Tensor) -> Tensor:
+        """M of all layers, (B, d, L, W), and whatever `mix_backward` wants kept."""
+        raise NotImplementedError
+
+    def mix_backward(self, mixed_grad: Tensor, g: Tensor) -> None:
+        """Add the gradients of the packed arrays up, and that of ``x0`` to `g`."""
+        raise NotImplementedError
+
+    def add_product(self, name: str, left: Tensor, right: Tensor, index: Any = ...) -> None:
+        """Add ``left @ right`` to the gradient of a packed array, summed in its precision."""
+        gradient = self.gradients[name][index]
+        gradient = gradient.view(-1, right.shape[-1])
+        right = right.reshape(-1, right.shape[-1])
+        if gradient.dtype == self.dtype:
+            gradient.addmm_(left, right)
+        else:
+            gradient += left @ right
+
+    @property
+    def stack_shape(self) -> tuple[int, int]:
+        """F and D."""
+        n_subspaces = self.stack.n_subspaces
+        return self.inner_width // n_subspaces, self.depth * n_subspaces
+
+    def _split(self, x: Tensor) -> Tensor:
+        """(B, d, padded W) seen as (B, d, H, F)."""
+        return x[..., : self.inner_width].unflatten(2, (self.stack.n_subspaces, -1))
+
+    def _split_embedding(self, embedding: Tensor) -> Tensor:
+        """(B, F, D) seen as (B, d, H, F), see :func:`split_subspaces`."""
+        sizes = self.stack.n_subspaces, self.depth
+        return embedding.unflatten(2, sizes).permute(0, 3, 2, 1)
+
+
+class StaticProduct:
+    """``W_l X_0`` of all layers in one product; for kernels whose layers have a `weight`."""
+
+    def __init__(self, kernel: StackKernel) -> None:
+        self.kernel = kernel
+        n, width, inner = kernel.n_layers, kernel.width, kernel.inner_width
+        kernel.pack(
+            "weight",
+            (n, width, width),
+            (
+                (layer.weight, (i, slice(inner), slice(inner)), (inner, inner))
+                for i, layer in enumerate(kernel.layers)
+            ),
+        )
+
+    def forward(self, x0: Tensor) -> Tensor:
+        """(B, d, W) -> (B, d, L, W)."""
+        k = self.kernel
+        out = k.array("static", *x0.shape[:2], k.n_layers, k.width)
+        weight = k.packed["weight"].view(-1, k.width)
+        torch.mm(x0.view(-1, k.width), weight.T, out=out.view(-1, len(weight)))
+        return out
+
+    def backward(self, grad: Tensor, g: Tensor) -> None:
+        """Gradients of the weights, and of ``x0``, which is added to `g`."""
+        k = self.kernel
+        weight = k.packed["weight"].view(-1, k.width)
+        grad = grad.view(-1, len(weight))
+        k.add_product("weight", grad.T, k.x0)
+        g.view(-1, k.width).addmm_(grad, weight)
+
+
+class Gates:
+    """The gate networks of all layers: their first halves in one product.
+
+    Parameters
+    ----------
+    kernel : StackKernel
+        Its layers have a `gate` whose input is flat.
+    n_outputs : int
+        Number of outputs of a network is `n_groups` times this.
+    n_groups : int, default=1
+        Each group is followed by zeros up to ``padded(n_outputs)``.
+    """
+
+    def __init__(self, kernel: StackKernel, n_outputs: int, n_groups: int = 1) -> None:
+        self.kernel = kernel
+        gates = [layer.gate for layer in kernel.layers]
+        n, inner, depth = kernel.n_layers, kernel.inner_width, kernel.depth
+        n_hidden = len(gates[0].hidden.bias)
+        hidden, out, h = padded(n_hidden), padded(n_outputs), slice(n_hidden)
+        self.hidden, self.outputs = hidden, n_groups * out
+        kernel.pack(
+            "gate_in",
+            (n, hidden, depth, kernel.width),
+            (
+                (g.hidden.weight, (i, h, ..., slice(inner)), (n_hidden, depth, inner))
+                for i, g in enumerate(gates)
+            ),
+        )
+        kernel.pack(
+            "gate_in_bias",
+            (n, hidden),
+            ((g.hidden.bias, (i, h), (n_hidden,)) for i, g in enumerate(gates)),
+        )
+        groups = n_groups, n_outputs
+        kernel.pack(
+            "gate_out",
+            (n, n_groups, out, hidden),
+            (
+                (g.output.weight, (i, ..., slice(n_outputs), h), (*groups, n_hidden))
+                for i, g in enumerate(gates)
+            ),
+        )
+        kernel.pack(
+            "gate_out_bias",
+            (n, n_groups, out),
+            ((g.output.bias, (i, ..., slice(n_outputs)), groups) for i, g in enumerate(gates)),
+        )
+
+    def forward(self, x0: Tensor) -> Tensor:
+        """(B, d, W) -> (B, L, outputs)."""
+        k, p = self.kernel, self.kernel.packed
+        n_rows = len(x0)
+        self.h = k.array("hidden", n_rows, k.n_layers * self.hidden)
+        weight = p["gate_in"].view(k.n_layers * self.hidden, -1)
+        torch.addmm(p["gate_in_bias"].view(-1), x0.view(n_rows, -1), weight.T, out=self.h)
+        self.h.relu_()
+        out = k.array("gate", n_rows, k.n_layers, self.outputs)
+        for i, h in self._by_layer(self.h):
+            weight, bias = p["gate_out"][i].view(-1, self.hidden), p["gate_out_bias"][i].view(-1)
+            torch.addmm(bias, h, weight.T, out=out[:, i])
+        return out
+
+    def backward(self, grad: Tensor) -> None:
+        """Gradients of the networks; none of their input (paper, 3.2)."""
+        k = self.kernel
+        h_grad = k.array("hidden_grad", *self.h.shape)
+        for (i, h), (_, out) in zip(self._by_layer(self.h), self._by_layer(h_grad), strict=True):
+            k.add_product("gate_out", grad[:, i].T, h, i)
+            torch.mm(grad[:, i], k.packed["gate_out"][i].view(-1, self.hidden), out=out)
+        h_grad.mul_(self.h.sign())
+        k.gradients["gate_out_bias"] += grad.sum(0).view_as(k.gradients["gate_out_bias"])
+        k.gradients["gate_in_bias"] += h_grad.sum(0).view_as(k.gradients["gate_in_bias"])
+        k.add_product("gate_in", h_grad.T, k.x0.flatten(1))
+
+    def _by_layer(self, hidden: Tensor) -> Iterator[tuple[int, Tensor]]:
+        return enumerate(hidden.view(len(hidden), self.kernel.n_layers, -1).unbind(1))
