@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from numbers import Integral
 
 import torch
 from torch import Tensor, nn
@@ -99,7 +98,7 @@ class XDeepFM(Body):
         batch_norm: bool = False,
     ) -> None:
         super().__init__()
-        units = (cin_units,) * n_layers if isinstance(cin_units, Integral) else cin_units
+        units = cin_units if isinstance(cin_units, Sequence) else (cin_units,) * n_layers
         check_widths("cin_units", units)
         if len(units) != n_layers:
             raise ValueError(f"{cin_units=!r}; it must be one integer, or {n_layers=} of them")
