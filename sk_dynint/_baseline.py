@@ -44,7 +44,7 @@ SHARED = ("deep", "hidden_units", "dropout", "batch_norm", "n_layers")
 
 DEFAULTS: dict[str, dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {
     "linear": {"ftrl": ({"lr": 0.1}, {})},
-    "deep": {"adam": ({"lr": 1e-3, "l2": 1e-4}, {"l2": 0.0})},
+    "deep": {"adam": ({"lr": 1e-3, "l2": 1e-3}, {"l2": 0.0})},
 }
 """Where a baseline differs from `OPTIMIZER_DEFAULTS`: kind of model, optimizer -> options of all
 parameters, and what differs for the table."""
@@ -120,7 +120,7 @@ class BaselineClassifier(BaseCTRClassifier):
     lr : float, default=None
         Learning rate.  None: @lr@
     optimizer_params : dict, default=None
-        Further options of the optimizer, for example ``{"l2": 1e-3}``.  Adam's ``l2``, 1e-4 if not
+        Further options of the optimizer, for example ``{"l2": 1e-4}``.  Adam's ``l2``, 1e-3 if not
         given, is λ of a penalty λ/2 ‖W‖² beside the *mean* cross-entropy, over the weights of the
         body; biases, batch norm and the table are left alone.
     embedding_optimizer_params : dict, default=None
@@ -297,7 +297,9 @@ class BaselineClassifier(BaseCTRClassifier):
         return getattr(MODELS[self.model], "fixed_embedding_dim", None) or self.embedding_dim
 
     def _init_std(self) -> float:
-        return 0.0 if self.model == "lr" and self.embedding_init_std is None else super()._init_std()
+        return (
+            0.0 if self.model == "lr" and self.embedding_init_std is None else super()._init_std()
+        )
 
 
 def _options(body: Callable[..., torch.nn.Module]) -> set[str]:
