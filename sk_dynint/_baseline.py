@@ -42,7 +42,7 @@ MODELS: dict[str, Callable[..., torch.nn.Module]] = {**BASELINES, "xdeepint": xd
 SHARED = ("deep", "hidden_units", "dropout", "batch_norm", "n_layers")
 """Options of bodies that are parameters of the estimator; a body takes those that it has."""
 
-DEFAULTS: dict[str, dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {
+DEFAULTS: dict[str, dict[Any, tuple[dict[str, Any], dict[str, Any]]]] = {
     "linear": {"ftrl": ({"lr": 0.1}, {})},
     "deep": {"adam": ({"lr": 1e-3, "l2": 1e-3}, {"l2": 0.0})},
 }
@@ -118,7 +118,9 @@ class BaselineClassifier(BaseCTRClassifier):
         None is the paper's choice: "ftrl" for "lr" and "fm" (plain, no group lasso), group-lasso
         FTRL and FTRL for "xdeepint", "adam" with L2 on the weights of the body for the rest.
     lr : float, default=None
-        Learning rate.  None: @lr@
+        Learning rate.  None: 0.1 for "lr" and "fm" with "ftrl", 0.001 with any other optimizer
+        than "ftrl"; for the rest of the models with "ftrl" 0.04, and 0.2 for the table, which then
+        follows `embedding_optimizer_params` only.
     optimizer_params : dict, default=None
         Further options of the optimizer, for example ``{"l2": 1e-4}``.  Adam's ``l2``, 1e-3 if not
         given, is λ of a penalty λ/2 ‖W‖² beside the *mean* cross-entropy, over the weights of the
@@ -290,8 +292,8 @@ class BaselineClassifier(BaseCTRClassifier):
         kind = {"lr": "linear", "fm": "linear", "xdeepint": "xdeepint"}.get(self.model, "deep")
         usual = "adam" if kind == "deep" else "ftrl"
         optimizer = usual if self.optimizer is None else self.optimizer
-        others = OPTIMIZER_DEFAULTS.get(optimizer, ({"lr": 1e-3}, {}))
-        return optimizer, *DEFAULTS.get(kind, {}).get(optimizer, others)
+        known = OPTIMIZER_DEFAULTS | DEFAULTS.get(kind, {})
+        return optimizer, *known.get(optimizer, ({"lr": 1e-3}, {}))
 
     def _embedding_dim(self) -> int:
         return getattr(MODELS[self.model], "fixed_embedding_dim", None) or self.embedding_dim

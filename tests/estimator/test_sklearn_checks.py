@@ -21,7 +21,17 @@ def test_sklearn_check(estimator, check):
     check(estimator)
 
 
-@parametrize_with_checks([BaselineClassifier(model) for model in MODELS])
-def test_sklearn_check_of_baselines(estimator, check):
+QUICK = ("lr", "dcnv2")
+
+
+@parametrize_with_checks([BaselineClassifier(model) for model in QUICK])
+def test_sklearn_check_of_two_baselines(estimator, check):
+    """No expected failures."""
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([BaselineClassifier(model) for model in MODELS if model not in QUICK])
+def test_sklearn_check_of_the_other_baselines(estimator, check):
     """No expected failures."""
     check(estimator)
