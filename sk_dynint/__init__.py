@@ -1,8 +1,9 @@
 """Dynamic feature-interaction models for click-through-rate prediction (DynInt)."""
 
+from sk_dynint._baseline import BaselineClassifier
 from sk_dynint._dynint import DynIntClassifier
 from sk_dynint.preprocessing import FieldEncoder
 
 __version__ = "0.1.0"
 
-__all__ = ["DynIntClassifier", "FieldEncoder", "__version__"]
+__all__ = ["BaselineClassifier", "DynIntClassifier", "FieldEncoder", "__version__"]

@@ -34,7 +34,7 @@ from sk_dynint._training import (
     history_frame,
     seeded,
 )
-from sk_dynint.optim import OPTIMIZERS
+from sk_dynint.optim import OPTIMIZERS, RowAdam
 from sk_dynint.preprocessing import FieldEncoder, check_table
 
 SMALL_TABLE = 1_024
@@ -213,7 +213,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         optimizer([nothing], **options | table_options)
         with warnings.catch_warnings(), seeded(np.random.RandomState(0), self.device):
             warnings.simplefilter("ignore")  # one field is no case to warn about
-            make_body(1, self.embedding_dim)
+            make_body(1, self._embedding_dim())
         return make_body
 
     def _check_rows(self, X: Any, y: Any, sample_weight: Any, classes: Any, *, reset: bool) -> Rows:
@@ -290,7 +290,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         net = CTRNet(
             CTRModule,
             module__cardinalities=self.encoder_.cardinalities_,
-            module__embedding_dim=self.embedding_dim,
+            module__embedding_dim=self._embedding_dim(),
             module__make_body=make_body,
             module__base_logit=np.log(rate / (1 - rate)),
             module__init_std=self._init_std(),
@@ -299,10 +299,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             orthogonal_penalty=getattr(self, "orthogonal_penalty", 0.0),
             optimizer=optimizer,
             lr=options.pop("lr"),
-            optimizer__param_groups=[
-                ("embedding.weight", table_options),
-                ("first_order.weight", table_options),
-            ],
+            optimizer__param_groups=_param_groups(optimizer, table_options),
             **{f"optimizer__{name}": value for name, value in options.items()},
             device=self.device,
             verbose=0,
@@ -315,16 +312,23 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def _resolve_optimizer(self) -> tuple[Any, dict[str, Any], dict[str, Any]]:
         """Optimizer class, its options, and what differs for the embedding table."""
-        cls = OPTIMIZERS.get(self.optimizer, self.optimizer)
-        options, table_options = OPTIMIZER_DEFAULTS.get(self.optimizer, ({"lr": 1e-3}, {}))
+        optimizer, options, table_options = self._optimizer_defaults()
         options = options | (self.optimizer_params or {})
         if self.lr is not None:
             options["lr"] = self.lr
-        return cls, options, table_options | (self.embedding_optimizer_params or {})
+        table_options = table_options | (self.embedding_optimizer_params or {})
+        return OPTIMIZERS.get(optimizer, optimizer), options, table_options
+
+    def _optimizer_defaults(self) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+        """Optimizer's name or class, options, and what differs for the table, unless told."""
+        return self.optimizer, *OPTIMIZER_DEFAULTS.get(self.optimizer, ({"lr": 1e-3}, {}))
+
+    def _embedding_dim(self) -> int:
+        return self.embedding_dim
 
     def _init_std(self) -> float:
         std = self.embedding_init_std
-        return float(0.1 / np.sqrt(self.embedding_dim) if std is None else std)
+        return float(0.1 / np.sqrt(self._embedding_dim()) if std is None else std)
 
     def _train(
         self,
@@ -346,6 +350,10 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         steps_per_pass = -(-n_samples // batch_size)
         n_steps = passes * steps_per_pass
         period = self.eval_every or (steps_per_pass if valid is None else -(-steps_per_pass // 4))
+        for group in self.net_.optimizer_.param_groups:
+            if "batch_weight" in group:  # the loss is summed, l2 is meant beside its mean
+                group["batch_weight"] = min(batch_size, n_samples) * float(table.weight.mean())
+        row_wise = getattr(self.net_.module_.body, "row_wise", True)
         callbacks = list(self.callbacks or [])
         if routed is not None:
             context = self._init_callback_context(max_subtasks=-(-n_steps // period))
@@ -362,7 +370,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 callbacks=callbacks,
                 metric=self.scoring,
                 patience=self.patience,
-                averaging=None if routed is None else self.averaging,
+                averaging=self.averaging if routed is not None and row_wise else None,
                 progress=bool(self.verbose),
             )
         self.history_ = history_frame(self.net_.history)
@@ -454,6 +462,16 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
+
+
+def _param_groups(
+    optimizer: type, table_options: dict[str, Any]
+) -> list[tuple[str, dict[str, Any]]]:
+    """Patterns of parameter names with the options that differ for them."""
+    groups = [(f"{name}.weight", table_options) for name in ("embedding", "first_order")]
+    if issubclass(optimizer, RowAdam):  # L2 is for weights, not for biases or batch norm
+        groups += [(pattern, {"l2": 0.0}) for pattern in ("*bias", "*.norms.*")]
+    return groups
 
 
 def _check_classes(y: np.ndarray, classes: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ class RowAdam(RowOptimizer):
 
     .. math::
 
+        g \leftarrow g + s\lambda_2 w, \quad
         m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad
         v \leftarrow \beta_2 v + (1 - \beta_2) g^2, \quad
         w \leftarrow (1 - \eta\lambda) w -
@@ -32,11 +33,18 @@ class RowAdam(RowOptimizer):
         ε.
     weight_decay : float, default=0.0
         λ, decoupled from the gradient as in AdamW.
+    l2 : float, default=0.0
+        λ2 of a penalty λ2/2 ‖w‖² beside the *mean* loss: it passes through m and v like the
+        gradient of the loss.
+    batch_weight : float, default=1.0
+        s, what the gradients have to be divided by to be those of the mean loss: the weight of a
+        batch where losses are summed, 1 where they are averaged.  Only `l2` needs to know it.
 
     Notes
     -----
-    A sparse gradient decays and moves only the rows it names, as in ``torch.optim.SparseAdam``.
-    Unlike FTRL's, that differs from the dense algorithm, which moves every row at every step.
+    A sparse gradient decays, shrinks and moves only the rows it names, as in
+    ``torch.optim.SparseAdam``.  Unlike FTRL's, that differs from the dense algorithm, which moves
+    every row at every step: a rare row feels `l2` as seldom as it is seen.
 
     References
     ----------
@@ -63,8 +71,17 @@ class RowAdam(RowOptimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        l2: float = 0.0,
+        batch_weight: float = 1.0,
     ) -> None:
-        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "l2": l2,
+            "batch_weight": batch_weight,
+        }
         super().__init__(params, defaults)
         for options in self.param_groups:
             _check_options(options)
@@ -77,6 +94,8 @@ class RowAdam(RowOptimizer):
     ) -> None:
         beta1, beta2 = options["betas"]
         m, v, step = state["m"], state["v"], state["step"]
+        if options["l2"]:
+            grad = grad.add(w, alpha=options["l2"] * options["batch_weight"])
         m.lerp_(grad, 1 - beta1)
         v.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
         scale = (v / (1 - beta2**step)).sqrt_().add_(options["eps"])
@@ -85,10 +104,11 @@ class RowAdam(RowOptimizer):
 
 
 def _check_options(options: dict[str, Any]) -> None:
-    for name in ("lr", "eps"):
+    for name in ("lr", "eps", "batch_weight"):
         if not options[name] > 0:
             raise ValueError(f"{name}={options[name]!r}; it must be above 0")
-    if not options["weight_decay"] >= 0:
-        raise ValueError(f"weight_decay={options['weight_decay']!r}; it must be at least 0")
+    for name in ("weight_decay", "l2"):
+        if not options[name] >= 0:
+            raise ValueError(f"{name}={options[name]!r}; it must be at least 0")
     if not all(0 <= beta < 1 for beta in options["betas"]):
         raise ValueError(f"betas={options['betas']!r}; both must be in [0, 1)")

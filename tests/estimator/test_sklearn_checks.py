@@ -5,7 +5,8 @@ import os
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sk_dynint import DynIntClassifier
+from sk_dynint import BaselineClassifier, DynIntClassifier
+from sk_dynint._baseline import MODELS
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -16,5 +17,21 @@ def _array_api():
 
 @parametrize_with_checks([DynIntClassifier(variant=v) for v in ("pin", "da", "dgp", "dwp")])
 def test_sklearn_check(estimator, check):
+    """No expected failures."""
+    check(estimator)
+
+
+QUICK = ("lr", "dcnv2")
+
+
+@parametrize_with_checks([BaselineClassifier(model) for model in QUICK])
+def test_sklearn_check_of_two_baselines(estimator, check):
+    """No expected failures."""
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([BaselineClassifier(model) for model in MODELS if model not in QUICK])
+def test_sklearn_check_of_the_other_baselines(estimator, check):
     """No expected failures."""
     check(estimator)

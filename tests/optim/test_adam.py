@@ -49,6 +49,29 @@ def test_sparse_steps_decay_only_the_rows_they_name():
     np.testing.assert_allclose(w[2], 0.95 * w0[2] - 0.1, rtol=1e-6)
 
 
+@pytest.mark.parametrize("batch_weight", [1.0, 32.0])
+def test_dense_steps_with_l2_are_adam_on_the_penalised_mean_loss(batch_weight):
+    """Gradients of a sum over a batch, l2 beside the mean; eps scales with the gradients."""
+    w0, grads = make_weights(), make_gradients()
+    theirs = run(w0, grads, optimizer=torch.optim.Adam, lr=0.02, weight_decay=0.3, eps=1e-6)
+    options = {"lr": 0.02, "l2": 0.3, "batch_weight": batch_weight, "eps": 1e-6 * batch_weight}
+    assert_same(run(w0, batch_weight * grads, optimizer=RowAdam, **options), theirs)
+
+
+def test_sparse_steps_shrink_only_the_rows_they_name():
+    """Not what dense L2 does, which moves the absent rows too."""
+    w0 = make_weights()
+    grad = np.zeros_like(w0)
+    grad[2] = 1.0
+    options = {"lr": 0.1, "l2": 0.5, "optimizer": RowAdam}
+    (lazy,), (dense,) = (run(w0, [grad], sparse=sparse, **options) for sparse in (True, False))
+    absent = [0, 1, 3, 4, 5]
+    np.testing.assert_array_equal(lazy[absent], w0[absent])
+    np.testing.assert_allclose(dense[absent], w0[absent] - 0.1 * np.sign(w0[absent]), rtol=1e-6)
+    np.testing.assert_allclose(lazy[2], dense[2])
+    np.testing.assert_allclose(lazy[2], w0[2] - 0.1 * np.sign(1 + 0.5 * w0[2]), rtol=1e-6)
+
+
 def test_duplicate_rows_are_summed_before_squaring():
     """T29."""
     w0 = make_weights()
@@ -71,6 +94,8 @@ def test_duplicate_rows_are_summed_before_squaring():
         ({"lr": -1.0}, r"lr=-1\.0; it must be above 0"),
         ({"eps": 0.0}, r"eps=0\.0; it must be above 0"),
         ({"weight_decay": -1.0}, r"weight_decay=-1\.0; it must be at least 0"),
+        ({"l2": -1.0}, r"l2=-1\.0; it must be at least 0"),
+        ({"batch_weight": 0.0}, r"batch_weight=0\.0; it must be above 0"),
         ({"betas": (0.9, 1.0)}, r"betas=\(0\.9, 1\.0\); both must be in \[0, 1\)"),
     ],
 )

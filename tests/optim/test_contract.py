@@ -14,6 +14,7 @@ SETTINGS = [
     (OPTIMIZERS["ftrl"], {"l1": 0.2, "group": True}),
     (OPTIMIZERS["ftrl"], {"start": "zero", "l2": 0.5}),
     (RowAdam, {"weight_decay": 0.1}),
+    (RowAdam, {"l2": 0.1, "batch_weight": 7.0}),
 ]
 EVERY_SETTING = pytest.mark.parametrize(("optimizer", "options"), SETTINGS)
 

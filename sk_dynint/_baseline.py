@@ -1,0 +1,310 @@
+"""BaselineClassifier: the competitors of the paper, trained like DynInt."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from functools import partial
+from numbers import Integral, Real
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from sk_dynint._base import OPTIMIZER_DEFAULTS, BaseCTRClassifier
+from sk_dynint.baselines import BASELINES
+from sk_dynint.interactions import PIN, InteractionStack
+from sk_dynint.optim import OPTIMIZERS
+
+
+def xdeepint(
+    n_fields: int,
+    embedding_dim: int,
+    *,
+    n_layers: int = 3,
+    n_subspaces: int = 8,
+    output: Literal["merge", "split"] = "merge",
+) -> InteractionStack:
+    """Build the body of ``DynIntClassifier(variant="pin")``."""
+    return InteractionStack(
+        n_fields,
+        embedding_dim,
+        layer=PIN,
+        n_layers=n_layers,
+        n_subspaces=n_subspaces,
+        output=output,
+    )
+
+
+MODELS: dict[str, Callable[..., torch.nn.Module]] = {**BASELINES, "xdeepint": xdeepint}
+
+SHARED = ("deep", "hidden_units", "dropout", "batch_norm", "n_layers")
+"""Options of bodies that are parameters of the estimator; a body takes those that it has."""
+
+DEFAULTS: dict[str, dict[Any, tuple[dict[str, Any], dict[str, Any]]]] = {
+    "linear": {"ftrl": ({"lr": 0.1}, {})},
+    "deep": {"adam": ({"lr": 1e-3, "l2": 1e-3}, {"l2": 0.0})},
+}
+"""Where a baseline differs from `OPTIMIZER_DEFAULTS`: kind of model, optimizer -> options of all
+parameters, and what differs for the table."""
+
+
+class BaselineClassifier(BaseCTRClassifier):
+    r"""Click-through-rate prediction with the models that DynInt is compared to.
+
+    Same data, encoder, embedding table, training and early stopping as
+    :class:`DynIntClassifier`; only what makes a logit of the embedding differs:
+
+    .. math:: P(y = 1) = \sigma\bigl(b + \sum_f w_{f, x_f} + body(E)\bigr)
+
+    with the linear part in the models that have one.
+
+    Parameters
+    ----------
+    model : str, default="dcnv2"
+        The competitors of the paper's Table 1, with the classes of :mod:`sk_dynint.baselines` that
+        hold the equations, and what `n_layers` counts in them:
+
+        - "lr": logistic regression, one weight per index.
+        - "fm": factorization machine of second order.
+        - "dnn": multilayer perceptron.
+        - "widedeep": Wide & Deep, a linear part beside the DNN.
+        - "deepcrossing": Deep Crossing, one residual unit for each entry of `hidden_units`.
+        - "dcn": Deep & Cross Network; cross layers.
+        - "dcnv2": DCN V2; cross layers.
+        - "pnn": product network, inner and outer products.
+        - "deepfm": DeepFM, the factorization machine beside the DNN.
+        - "xdeepfm": xDeepFM; layers of the compressed interaction network.
+        - "autoint": AutoInt+, or AutoInt with ``deep=False``; attention layers.
+        - "fibinet": FiBiNET, squeeze-and-excitation and bilinear products.
+        - "xdeepint": xDeepInt, the model of ``DynIntClassifier(variant="pin")`` with the same
+          defaults; polynomial interaction layers.
+
+        Where nothing is named, `n_layers` does nothing.
+    deep : bool, default=True
+        Whether the model has its DNN.  False leaves the interaction layers (paper, Table 2); an
+        error for "dnn", "widedeep" and "deepcrossing", which have no such form.  "lr", "fm" and
+        "xdeepint" never have a DNN.
+    hidden_units : sequence of int, default=(400, 400)
+        Widths of the DNN's hidden layers.  The paper searches 1 to 4 of 128 to 1,024.
+        `hidden_units`, `dropout` and `batch_norm` do nothing in models without a DNN.
+    dropout : float, default=0.0
+        Probability that a hidden unit of the DNN is dropped in training.
+    batch_norm : bool, default=False
+        Whether the DNN normalises before each activation.
+    n_layers : int, default=3
+        Number of interaction layers, see `model`.  The paper searches 1 to 4.
+    model_params : dict, default=None
+        Further options of the model:
+
+        - "dcnv2": ``structure`` ("parallel", "stacked"), ``rank`` (None: whole matrices).
+        - "pnn": ``products`` ("both", "inner", "outer"), ``outer`` ("mat", "vec", "num", "sum").
+        - "xdeepfm": ``cin_units`` (64; one number, or one for each layer).
+        - "autoint": ``n_heads`` (2), ``attention_dim`` (16), ``scale``, ``residual``.
+        - "fibinet": ``bilinear`` ("interaction", "each", "all"), ``reduction`` (3).
+        - "xdeepint": ``n_subspaces`` (8), ``output`` ("merge", "split").
+    embedding_dim : int, default=8
+        D, length of the vector of a level; "lr" has none.
+    embedding_init_std : float, default=None
+        Standard deviation of the table's normal start; None means 0.1/√D, and 0 for "lr".
+    oov : {"train", "zero"}, default="train"
+        What index 0 (rare or unseen) and 1 (missing) mean: rows of the table like any other, or
+        the zero vector.
+    encoder : transformer, default=None
+        None means ``FieldEncoder()``; its parameters are reachable as ``encoder__min_count`` and
+        the like either way.
+    optimizer : {"ftrl", "adam"} or torch.optim.Optimizer subclass, default=None
+        None is the paper's choice: "ftrl" for "lr" and "fm" (plain, no group lasso), group-lasso
+        FTRL and FTRL for "xdeepint", "adam" with L2 on the weights of the body for the rest.
+    lr : float, default=None
+        Learning rate.  None: 0.1 for "lr" and "fm" with "ftrl", 0.001 with any other optimizer
+        than "ftrl"; for the rest of the models with "ftrl" 0.04, and 0.2 for the table, which then
+        follows `embedding_optimizer_params` only.
+    optimizer_params : dict, default=None
+        Further options of the optimizer, for example ``{"l2": 1e-4}``.  Adam's ``l2``, 1e-3 if not
+        given, is λ of a penalty λ/2 ‖W‖² beside the *mean* cross-entropy, over the weights of the
+        body; biases, batch norm and the table are left alone.
+    embedding_optimizer_params : dict, default=None
+        What differs for the table, for example ``{"l2": 1e-5}`` with Adam, which shrinks the rows
+        of a batch (:class:`sk_dynint.optim.RowAdam`), or ``{"group": True, "l1": 1.0}`` with FTRL.
+    max_epochs : int, default=20
+        Passes over the rows, at most.
+    batch_size : int or "auto", default="auto"
+        Rows in a training step.  "auto": all of them up to 1,024, else the power of two that makes
+        about 300 steps of a pass, between 128 and 4,096 (the paper's).
+    averaging : float, default=8.0
+        γ of the polynomial-decay average of the weights, which is what is validated and kept: about
+        the last 1/(γ + 1) of the steps counts.  None keeps the last weights, and so does batch
+        norm, whose statistics belong to them.
+    eval_every : int, default=None
+        Steps between two evaluations; None means four in a pass with validation rows, one without.
+        The paper evaluates every 2,000 steps.
+    early_stopping : bool or "auto", default="auto"
+        Whether to stop by the score of validation rows and restore the best weights.  "auto":
+        with more than 1,024 rows.
+    scoring : {"logloss", "auc"}, default="logloss"
+        The score that decides.
+    validation_fraction : float, default=0.1
+        Part of the rows to set aside for it, before the encoder sees them.
+    patience : int, default=8
+        Evaluations without improvement before training stops.
+    callbacks : list of skorch callbacks, default=None
+        Called by the net in training.  An "epoch" of skorch is one evaluation period.  (Callbacks
+        of scikit-learn are set with ``set_callbacks``.)
+    class_weight : dict or "balanced", default=None
+        Factor for the weight of each class.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last call: same levels, same weights.
+    device : str or torch.device, default="cpu"
+        Where to train and predict.
+    random_state : int, RandomState instance or None, default=None
+        Split, initial weights, order of rows and dropout.  With an int, two fits on the same
+        machine agree to the bit; the global generators are left alone.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+        The labels.
+    encoder_ : FieldEncoder
+        The fitted encoder.
+    net_ : skorch.NeuralNet
+        The trained net; ``net_.module_`` is the torch module.
+    history_ : DataFrame
+        One line for each evaluation: step, train_loss, valid_loss, valid_auc, seconds.
+    n_iter_ : int
+        Training steps made.
+    n_pruned_rows_ : int
+        Rows of the table that are exactly zero.
+    n_features_in_, feature_names_in_
+        As everywhere in scikit-learn.
+
+    References
+    ----------
+    Y. Yan and L. Li, *DynInt: Dynamic Interaction Modeling for Large-scale Click-Through Rate
+    Prediction*, DLP-KDD 2022, Tables 1 and 2; the papers of the models are named in their classes.
+
+    Examples
+    --------
+    Two fields, and a label that is their exclusive or, which a linear model cannot express:
+
+    >>> import pandas as pd
+    >>> from sk_dynint import BaselineClassifier
+    >>> X = pd.DataFrame({"site": ["a", "a", "b", "b"] * 50, "ad": ["x", "y", "x", "y"] * 50})
+    >>> y = ["no", "yes", "yes", "no"] * 50
+    >>> [BaselineClassifier(m, random_state=0).fit(X, y).score(X, y) for m in ("lr", "fm", "dcnv2")]
+    [0.5, 1.0, 1.0]
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseCTRClassifier._parameter_constraints,
+        "model": [StrOptions(set(MODELS))],
+        "deep": ["boolean"],
+        "hidden_units": ["array-like"],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "batch_norm": ["boolean"],
+        "n_layers": [Interval(Integral, 1, 64, closed="both")],
+        "model_params": [dict, None],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), type, None],
+    }
+
+    def __init__(
+        self,
+        model: str = "dcnv2",
+        *,
+        deep: bool = True,
+        hidden_units: Sequence[int] = (400, 400),
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        n_layers: int = 3,
+        model_params: dict[str, Any] | None = None,
+        embedding_dim: int = 8,
+        embedding_init_std: float | None = None,
+        oov: Literal["train", "zero"] = "train",
+        encoder: Any = None,
+        optimizer: str | type[torch.optim.Optimizer] | None = None,
+        lr: float | None = None,
+        optimizer_params: dict[str, Any] | None = None,
+        embedding_optimizer_params: dict[str, Any] | None = None,
+        max_epochs: int = 20,
+        batch_size: int | Literal["auto"] = "auto",
+        averaging: float | None = 8.0,
+        eval_every: int | None = None,
+        early_stopping: bool | Literal["auto"] = "auto",
+        scoring: Literal["logloss", "auc"] = "logloss",
+        validation_fraction: float = 0.1,
+        patience: int = 8,
+        callbacks: list[Any] | None = None,
+        class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+        warm_start: bool = False,
+        device: str | torch.device = "cpu",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.model = model
+        self.deep = deep
+        self.hidden_units = hidden_units
+        self.dropout = dropout
+        self.batch_norm = batch_norm
+        self.n_layers = n_layers
+        self.model_params = model_params
+        self.embedding_dim = embedding_dim
+        self.embedding_init_std = embedding_init_std
+        self.oov = oov
+        self.encoder = encoder
+        self.optimizer = optimizer
+        self.lr = lr
+        self.optimizer_params = optimizer_params
+        self.embedding_optimizer_params = embedding_optimizer_params
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.averaging = averaging
+        self.eval_every = eval_every
+        self.early_stopping = early_stopping
+        self.scoring = scoring
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.callbacks = callbacks
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _make_body(self) -> Callable[[int, int], torch.nn.Module]:
+        body = MODELS[self.model]
+        why_not = getattr(body, "only_deep", None)
+        if why_not and not self.deep:
+            raise ValueError(f"model={self.model!r} has no form with deep=False: {why_not}")
+        options = _options(body)
+        own = options - set(SHARED)
+        if unknown := set(self.model_params or {}) - own:
+            raise ValueError(
+                f"model_params has {sorted(unknown)}; model {self.model!r} takes "
+                f"{sorted(own) or 'none'}"
+            )
+        shared = {name: getattr(self, name) for name in SHARED if name in options}
+        return partial(body, **shared | (self.model_params or {}))
+
+    def _optimizer_defaults(self) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+        kind = {"lr": "linear", "fm": "linear", "xdeepint": "xdeepint"}.get(self.model, "deep")
+        usual = "adam" if kind == "deep" else "ftrl"
+        optimizer = usual if self.optimizer is None else self.optimizer
+        known = OPTIMIZER_DEFAULTS | DEFAULTS.get(kind, {})
+        return optimizer, *known.get(optimizer, ({"lr": 1e-3}, {}))
+
+    def _embedding_dim(self) -> int:
+        return getattr(MODELS[self.model], "fixed_embedding_dim", None) or self.embedding_dim
+
+    def _init_std(self) -> float:
+        return (
+            0.0 if self.model == "lr" and self.embedding_init_std is None else super()._init_std()
+        )
+
+
+def _options(body: Callable[..., torch.nn.Module]) -> set[str]:
+    """Names of a body's options."""
+    parameters = inspect.signature(body).parameters.values()
+    return {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}

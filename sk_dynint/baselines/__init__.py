@@ -1,0 +1,48 @@
+"""The competitors of the paper's Table 1, and their register."""
+
+from sk_dynint.baselines._autoint import AutoInt
+from sk_dynint.baselines._body import Body
+from sk_dynint.baselines._dcn import DeepAndCross
+from sk_dynint.baselines._dcnv2 import DeepAndCrossV2
+from sk_dynint.baselines._deepcrossing import DeepCrossing
+from sk_dynint.baselines._deepfm import DeepFM
+from sk_dynint.baselines._dnn import DNN, DNNBody
+from sk_dynint.baselines._fibinet import FiBiNET
+from sk_dynint.baselines._fm import FactorizationMachine
+from sk_dynint.baselines._lr import LogisticRegressionBody
+from sk_dynint.baselines._pnn import ProductNetwork
+from sk_dynint.baselines._widedeep import WideAndDeep
+from sk_dynint.baselines._xdeepfm import XDeepFM
+
+BASELINES: dict[str, type[Body]] = {
+    "lr": LogisticRegressionBody,
+    "fm": FactorizationMachine,
+    "dnn": DNNBody,
+    "widedeep": WideAndDeep,
+    "deepcrossing": DeepCrossing,
+    "dcn": DeepAndCross,
+    "dcnv2": DeepAndCrossV2,
+    "pnn": ProductNetwork,
+    "deepfm": DeepFM,
+    "xdeepfm": XDeepFM,
+    "autoint": AutoInt,
+    "fibinet": FiBiNET,
+}
+
+__all__ = [
+    "BASELINES",
+    "DNN",
+    "AutoInt",
+    "Body",
+    "DNNBody",
+    "DeepAndCross",
+    "DeepAndCrossV2",
+    "DeepCrossing",
+    "DeepFM",
+    "FactorizationMachine",
+    "FiBiNET",
+    "LogisticRegressionBody",
+    "ProductNetwork",
+    "WideAndDeep",
+    "XDeepFM",
+]

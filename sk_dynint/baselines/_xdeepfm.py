@@ -1,0 +1,122 @@
+"""`xdeepfm`: a compressed interaction network and a DNN."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from sk_dynint.baselines._body import Body
+from sk_dynint.baselines._dnn import Dense, DNNBody, Output, check_widths
+
+
+class CompressedInteraction(nn.Module):
+    r"""Compressed interaction network (CIN).
+
+    .. math::
+
+        X^k_{h} = \sum_{i, j} W^{k,h}_{ij} \bigl(X^{k-1}_{i} \circ X^0_{j}\bigr), \qquad
+        p^k_h = \sum_d X^k_{h, d}
+
+    Parameters
+    ----------
+    n_fields : int
+        F, rows of X^0 = E.
+    units : sequence of int
+        Rows of X^1, X^2, ...; at least one entry.
+
+    Notes
+    -----
+    NOTE[DIFF]: no activation on X^k; it is the identity in the best setting of the paper.
+
+    Shape: (B, F, D) -> (B, n_outputs), all p^k side by side.
+    """
+
+    def __init__(self, n_fields: int, units: Sequence[int]) -> None:
+        super().__init__()
+        rows = [n_fields, *units]
+        self.layers = nn.ModuleList(
+            Dense(above * n_fields, below, bias=False) for above, below in pairwise(rows)
+        )
+        self.n_outputs = sum(units)
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Sum every X^k over the embedding axis."""
+        x = x0 = embedding.mT  # (B, D, F): rows last, so that a layer is one matrix product
+        pooled = []
+        for layer in self.layers:
+            x = layer((x.unsqueeze(3) * x0.unsqueeze(2)).flatten(2))  # Lian 2018, Eq. (6)
+            pooled.append(x.sum(1))
+        return torch.cat(pooled, 1)
+
+
+class XDeepFM(Body):
+    r"""Linear part, compressed interaction network and DNN over one embedding.
+
+    .. math::
+
+        \mathrm{logit} = b + \sum_f w_{f, x_f} + w_{cin} \cdot CIN(E)
+        + w_{dnn} \cdot DNN(\mathrm{flatten}(E))
+
+    Parameters
+    ----------
+    n_fields, embedding_dim : int
+        F and D.
+    deep : bool, default=True
+        Whether there is a DNN.
+    n_layers : int, default=3
+        Layers of the CIN, at least one.
+    cin_units : int or sequence of int, default=64
+        Rows of a layer of the CIN: one number for all of them, or one for each.
+    hidden_units, dropout, batch_norm
+        See :class:`DNN`.
+
+    Notes
+    -----
+    Shape: (B, F, D) -> (B,).
+
+    References
+    ----------
+    Lian et al., *xDeepFM: combining explicit and implicit feature interactions for recommender
+    systems*, KDD 2018.
+    """
+
+    first_order = True
+
+    def __init__(
+        self,
+        n_fields: int,
+        embedding_dim: int,
+        *,
+        deep: bool = True,
+        n_layers: int = 3,
+        cin_units: int | Sequence[int] = 64,
+        hidden_units: Sequence[int] = (400, 400),
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        units = cin_units if isinstance(cin_units, Sequence) else (cin_units,) * n_layers
+        check_widths("cin_units", units)
+        if len(units) != n_layers:
+            raise ValueError(f"{cin_units=!r}; it must be one integer, or {n_layers=} of them")
+        self.cin = CompressedInteraction(n_fields, units)
+        self.output = Output(self.cin.n_outputs)
+        self.deep = (
+            DNNBody(
+                n_fields,
+                embedding_dim,
+                hidden_units=hidden_units,
+                dropout=dropout,
+                batch_norm=batch_norm,
+            )
+            if deep
+            else None
+        )
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Logit of each embedding."""
+        logit = self.output(self.cin(embedding))
+        return logit if self.deep is None else logit + self.deep(embedding)

@@ -1,0 +1,213 @@
+"""The competitors in plain NumPy: one instance, loops, the equations of their papers.
+
+`E` is the embedding of one instance, (F, D); `p` the parameters of the torch module by name.
+"""
+
+import numpy as np
+
+from tests.references import part
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+def dense(p, x):
+    """W x + b."""
+    out = p["weight"] @ x
+    return out + p["bias"] if "bias" in p else out
+
+
+def dnn(p, x):
+    """Hidden layers relu(W x + b)."""
+    for i in range(sum(name.endswith(".weight") for name in p)):
+        x = relu(dense(part(p, f"layers.{i}"), x))
+    return x
+
+
+def output(p, x):
+    """The last unit, without bias."""
+    return float(p["output.weight"][0] @ x)
+
+
+def dnn_logit(p, E):
+    return output(p, dnn(part(p, "dnn"), E.reshape(-1)))
+
+
+def lr(p, E):
+    return E.sum()
+
+
+def fm(p, E):
+    """Every pair of fields."""
+    total = 0.0
+    for i in range(len(E)):
+        for j in range(i + 1, len(E)):
+            total += sum(E[i, d] * E[j, d] for d in range(E.shape[1]))
+    return total
+
+
+def deepfm(p, E):
+    deep = part(p, "deep")
+    return fm(p, E) + (dnn_logit(deep, E) if deep else 0.0)
+
+
+def deepcrossing(p, E, n_units=2):
+    x = E.reshape(-1)
+    for i in range(n_units):
+        unit = part(p, f"units.{i}")
+        hidden = relu(dense(part(unit, "hidden.layers.0"), x))
+        x = relu(x + dense(part(unit, "back"), hidden))
+    return output(p, x)
+
+
+def with_dnn(p, x, x0, structure="parallel"):
+    """Output unit over cross layers and DNN."""
+    deep = part(p, "dnn")
+    if not deep:
+        return output(p, x)
+    if structure == "stacked":
+        return output(p, dnn(deep, x))
+    return output(p, np.concatenate([x, dnn(deep, x0)]))
+
+
+def dcn(p, E, n_layers=3):
+    x = x0 = E.reshape(-1)
+    for i in range(n_layers):
+        w, b = p[f"cross.{i}.project.weight"][0], p[f"cross.{i}.bias"]
+        projection = sum(w[k] * x[k] for k in range(len(x)))
+        x = np.array([x0[k] * projection + b[k] + x[k] for k in range(len(x))])
+    return with_dnn(p, x, x0)
+
+
+def dcnv2(p, E, n_layers=3, structure="parallel", rank=None):
+    x = x0 = E.reshape(-1)
+    for i in range(n_layers):
+        mix = part(p, f"cross.{i}.mix")
+        W = mix["weight"] if rank is None else mix["1.weight"] @ mix["0.weight"]  # U Vᵀ
+        b = mix["bias"] if rank is None else mix["1.bias"]
+        assert W.shape == (len(x0), len(x0))
+        x = np.array([x0[k] * (W[k] @ x + b[k]) + x[k] for k in range(len(x))])
+    return with_dnn(p, x, x0, structure)
+
+
+def pnn(p, E, products="both", outer="mat"):
+    F, D = E.shape
+    inner_products, outer_products = [], []
+    pair = 0
+    for i in range(F):
+        for j in range(i + 1, F):
+            inner_products.append(sum(E[i, d] * E[j, d] for d in range(D)))
+            if outer != "sum" and products != "inner":
+                K = p["outer.kernel"][pair]
+                K = K if outer == "mat" else np.diag(K) if outer == "vec" else K[0] * np.eye(D)
+                outer_products.append(E[i] @ K @ E[j])
+            pair += 1
+    if outer == "sum":
+        pooled = np.zeros((D, D))
+        for i in range(F):
+            for j in range(F):
+                pooled += np.outer(E[i], E[j])
+        outer_products = list(pooled.reshape(-1))
+    z = (inner_products if products != "outer" else []) + (
+        outer_products if products != "inner" else []
+    )
+    deep = part(p, "dnn")
+    if not deep:
+        return output(p, np.array(z))
+    return output(p, dnn(deep, np.concatenate([E.reshape(-1), z])))
+
+
+def cin(p, E, n_layers):
+    """Triple loop; column i·F + j of a layer's matrix is W_ij."""
+    F, D = E.shape
+    X, pooled = E, []
+    for k in range(n_layers):
+        W = p[f"layers.{k}.weight"]
+        new = np.zeros((len(W), D))
+        for h in range(len(W)):
+            for i in range(len(X)):
+                for j in range(F):
+                    new[h] += W[h, i * F + j] * X[i] * E[j]
+        X = new
+        pooled += [row.sum() for row in X]
+    return np.array(pooled)
+
+
+def xdeepfm(p, E, n_layers=3):
+    deep = part(p, "deep")
+    logit = output(p, cin(part(p, "cin"), E, n_layers))
+    return logit + (dnn_logit(deep, E) if deep else 0.0)
+
+
+def attention(p, E, n_heads, scale, residual):
+    """One interacting layer, head by head and field by field."""
+    F = len(E)
+    K = p["query.weight"].shape[0] // n_heads
+    out = np.zeros((F, n_heads * K))
+    for head in range(n_heads):
+        rows = slice(head * K, (head + 1) * K)
+        Q, Key, V = (p[f"{name}.weight"][rows] for name in ("query", "key", "value"))
+        for m in range(F):
+            similarity = np.array([(Q @ E[m]) @ (Key @ E[k]) for k in range(F)])
+            similarity = similarity / np.sqrt(K) if scale else similarity
+            alpha = np.exp(similarity) / np.exp(similarity).sum()
+            out[m, rows] = sum(alpha[k] * (V @ E[k]) for k in range(F))
+            if residual:
+                out[m, rows] += p["residual.weight"][rows] @ E[m]
+    return relu(out)
+
+
+def autoint(p, E, n_layers=3, n_heads=2, scale=False, residual=True):
+    X = E
+    for i in range(n_layers):
+        X = attention(part(p, f"attention.{i}"), X, n_heads, scale, residual)
+    deep = part(p, "deep")
+    return output(p, X.reshape(-1)) + (dnn_logit(deep, E) if deep else 0.0)
+
+
+def bilinear_products(W, E, bilinear):
+    """p_ij = (e_i W) ∘ e_j, all entries of all pairs."""
+    F, D = E.shape
+    products, pair = [], 0
+    for i in range(F):
+        for j in range(i + 1, F):
+            matrix = W[{"all": 0, "each": i, "interaction": pair}[bilinear]]
+            for d in range(D):
+                products.append(sum(E[i, c] * matrix[c, d] for c in range(D)) * E[j, d])
+            pair += 1
+    return np.array(products)
+
+
+def senet(p, E):
+    z = E.mean(1)
+    A = relu(p["excite.weight"] @ relu(p["squeeze.weight"] @ z))
+    return np.array([a * row for a, row in zip(A, E, strict=True)])
+
+
+def fibinet(p, E, bilinear="interaction"):
+    V = senet(part(p, "senet"), E)
+    x = np.concatenate(
+        [
+            bilinear_products(p["products.weight"], E, bilinear),
+            bilinear_products(p["senet_products.weight"], V, bilinear),
+        ]
+    )
+    deep = part(p, "dnn")
+    return output(p, dnn(deep, x) if deep else x)
+
+
+REFERENCES = {
+    "lr": lr,
+    "fm": fm,
+    "dnn": dnn_logit,
+    "widedeep": dnn_logit,
+    "deepcrossing": deepcrossing,
+    "dcn": dcn,
+    "dcnv2": dcnv2,
+    "pnn": pnn,
+    "deepfm": deepfm,
+    "xdeepfm": xdeepfm,
+    "autoint": autoint,
+    "fibinet": fibinet,
+}
