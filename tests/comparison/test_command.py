@@ -3,13 +3,16 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+import sk_dynint
 from sk_dynint.comparison import main
 from tests.conftest import make_clicks
 
+ROOT = Path(sk_dynint.__file__).parents[1]
 SMALL = {"max_epochs": 2, "n_layers": 1, "n_subspaces": 1, "embedding_dim": 4}
 PARAMS = json.dumps({"da": SMALL, "pin": SMALL})
 
@@ -30,10 +33,10 @@ def run(path, *options, models=("pin", "da")):
 
 
 @pytest.mark.slow
-def test_in_a_process_of_its_own(clicks_file, tmp_path):
+def test_in_a_process_of_its_own(clicks_file):
     command = [sys.executable, "-m", "sk_dynint", "compare", "--data", str(clicks_file)]
     command += ["--label", "click", "--models", "pin", "da", "--params", PARAMS, "--seeds", "1"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
     assert [line.split()[0] for line in done.stdout.splitlines()[2:]] == ["pin", "da"]
     assert "2/2" in done.stderr
 
@@ -57,12 +60,25 @@ def test_from_file_to_file(clicks_file, tmp_path, capsys):
 
 
 def test_other_files_and_a_split_by_time(clicks_file, tmp_path, capsys):
-    fingerprints = set()
+    sizes = set()
     for name in ("clicks.csv", "clicks.tsv.gz", "clicks.parquet"):
         out = tmp_path / f"{name}.csv"
-        run(tmp_path / name, "--time-column", "day", "--out", str(out), "--quiet", models=["da"])
-        fingerprints.add(pd.read_csv(out).loc[0, "n_train"])
-    assert len(fingerprints) == 1
+        run(
+            tmp_path / name,
+            "--time-column",
+            "day",
+            "--out",
+            str(out),
+            "--quiet",
+            models=["da", "pin"],
+        )
+        sizes.add(pd.read_csv(out).loc[0, "n_train"])
+    assert len(sizes) == 1
+    assert capsys.readouterr().out.count("auc_difference") == 3
+
+
+def test_one_model_has_no_differences(clicks_file, capsys):
+    run(clicks_file, "--quiet", "--params", "{}", models=["onehot-lr"])
     assert "difference" not in capsys.readouterr().out
 
 

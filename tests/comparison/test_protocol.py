@@ -109,7 +109,7 @@ def test_parameters_of_the_net(table):
     fields = 3
     hidden = 1  # fields times dimension over 16
     gate = (fields * 4 + 1) * hidden + (hidden + 1) * fields
-    assert runs.loc[0, "n_parameters_other"] == fields * fields + gate + fields + 1 + 1
+    assert runs.loc[0, "n_parameters_other"] == fields * fields + gate + fields + 1
 
 
 def test_one_seed_twice_gives_the_same_scores(table):
@@ -230,7 +230,7 @@ def test_wrong_times(table):
     for time, message in [
         (np.arange(499), "time has 499 entries, but X has 500 rows"),
         (np.where(np.arange(500) < 3, np.nan, 1), "time has 3 missing entries"),
-        (np.zeros(500), r"the train part has 0 rows of 0 class\(es\).*too coarse"),
+        (np.zeros(500), r"the valid part has 0 rows of 0 class\(es\).*too coarse"),
     ]:
         with pytest.raises(ValueError, match=message):
             compare(X, y, {"a": Recorder()}, time=time)
