@@ -20,8 +20,8 @@ try:
 except ModuleNotFoundError:  # as long as it is not part of the package
     BASELINES = {}
 
-_LIBRARIES = {"lightgbm": "bench", "catboost": "bench"}
-"""Models that need a library of their own name -> the extra that installs it."""
+_LIBRARIES = ("lightgbm", "catboost")
+"""Models that need a library of their own name; the extra `bench` has them."""
 
 MODELS: dict[str, Callable[..., BaseEstimator]] = {
     **{name: partial(DynIntClassifier, variant=name) for name in VARIANTS},
@@ -67,6 +67,7 @@ def make_model(name: str, params: Mapping[str, Any] | None = None) -> BaseEstima
         raise ValueError(f"There is no model {name!r}; there are {', '.join(MODELS)}.")
     if name in _LIBRARIES and importlib.util.find_spec(name) is None:
         raise ImportError(
-            f"Model {name!r} needs {name}: pip install 'sk-dynint[{_LIBRARIES[name]}]'."
+            f"Model {name!r} needs {name}: pip install {name}, or 'sk-dynint[bench]', which has "
+            "all that the benchmarks compare with."
         )
     return MODELS[name]().set_params(**params or {})
