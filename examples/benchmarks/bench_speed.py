@@ -18,8 +18,11 @@ vocabulary, on one machine and in one run:
 * memory: the peak while building and training, above what the process held before, which includes
   frame and index matrix (Linux).
 
-Peers: two plain loops, written out below, and DeepCTR-Torch, skipped with a note if absent.  GEMM
-and copy rates are measured before each model, because machines drift; the JSON file has them all.
+Peers (see ``peers.py``): two plain loops, DeepCTR-Torch, FuxiCTR, torch-rechub, LightGBM and
+CatBoost, skipped with a note if absent; ``pip install -c constraints.txt -e ".[bench]"`` gets all.
+For trees a step is a batch's share of a whole fit, after encoding, whose seconds are noted apart.
+GEMM and copy rates are measured before each model, because machines drift; the JSON file has them
+all.
 """
 
 # %%
@@ -29,47 +32,22 @@ import gc
 import json
 import sys
 import time
-from collections.abc import Callable
 from contextlib import redirect_stdout
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
+from peers import BATCH, DIM, FIELDS, PEERS, Data, Runner, seconds, step_bytes
 from scipy.special import expit
 from skorch.callbacks import Callback
-from torch import nn
-from torch.nn import functional
 
 from sk_dynint import DynIntClassifier, FieldEncoder
 from sk_dynint.datasets import make_ctr_classification
 
-BATCH, FIELDS, DIM = 4096, 39, 16
 LAYERS, REDUCTION, RANKS = 3, 16, {"dgp": 64, "dwp": 2}  # dgp: at most the layer's width
-MLP = 400
 VARIANTS = ("pin", "da", "dgp", "dwp")
 VOCABULARIES = {"min20": 20, "min2": 2, "full": 1}  # name -> min_count
-
-
-class Data(NamedTuple):
-    """A frame with labels, and what one vocabulary makes of it."""
-
-    X: pd.DataFrame
-    y: np.ndarray
-    encoder: FieldEncoder
-    codes: np.ndarray
-    touched_rows: float  # of the table, in a batch
-
-
-class Runner(NamedTuple):
-    """What the benchmark asks of a model."""
-
-    train: Callable  # (steps in a period, periods) -> seconds for a step, one figure a period
-    logits: Callable  # index matrix -> scores
-    predict_proba: Callable | None  # one-row frame -> probabilities
-    flops: float  # of a training step
-    n_bytes: float
 
 
 # %% The floor
@@ -99,22 +77,6 @@ def dynint_work(variant, n_subspaces):
     hidden = entries // REDUCTION if outputs else 0
     layer = 3 * products + 2 * (2 * entries * hidden) + 3 * (2 * hidden * outputs)
     return BATCH * LAYERS * layer, LAYERS * (weights + hidden * (entries + outputs))
-
-
-def step_bytes(data, n_dense, n_activations, row_length=DIM):
-    """Bytes that have to move in a training step.
-
-    Batch indices are read once; table rows in the batch and dense weights are read and written,
-    each with two numbers of optimizer state; `n_activations` numbers an instance move once.
-    """
-    weights = data.touched_rows * row_length + n_dense
-    return 4 * (BATCH * FIELDS + 2 * 3 * weights + BATCH * n_activations)
-
-
-def seconds(call):
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 def machine_rates():
@@ -169,98 +131,6 @@ def dynint(variant, n_subspaces, params, data):
     return Runner(train, lambda c: model.net_.logits(c), model.predict_proba, flops, n_bytes)
 
 
-class PlainNetwork(nn.Module):
-    """One nn.Embedding and a 400x400 MLP; beside it cross layers (DCN V2) or, without, an FM."""
-
-    def __init__(self, cardinalities, n_cross):
-        super().__init__()
-        sizes, width = torch.as_tensor(cardinalities), len(cardinalities) * DIM
-        self.register_buffer("offsets", sizes.cumsum(0) - sizes)
-        self.table = nn.Embedding(int(sizes.sum()), DIM if n_cross else DIM + 1)
-        nn.init.normal_(self.table.weight, std=0.01)
-        self.cross = nn.ModuleList(nn.Linear(width, width) for _ in range(n_cross))
-        relu = nn.ReLU()
-        self.deep = nn.Sequential(nn.Linear(width, MLP), relu, nn.Linear(MLP, MLP), relu)
-        self.output = nn.Linear(MLP + width if n_cross else MLP, 1)
-
-    def forward(self, codes):
-        rows = self.table(codes + self.offsets)
-        x = x0 = rows[..., :DIM].flatten(1)
-        if self.cross:
-            for layer in self.cross:
-                x = x0 * layer(x) + x
-            return self.output(torch.cat([x, self.deep(x0)], 1)).squeeze(1)
-        e, first_order = rows.split(DIM, dim=2)
-        pairs = (e.sum(1).square() - e.square().sum(1)).sum(1) / 2
-        return first_order.sum((1, 2)) + pairs + self.output(self.deep(x0)).squeeze(1)
-
-
-def plain_work(n_cross, data):
-    """Operations of a step, 3 times 2 for each dense weight and instance, and bytes."""
-    width = FIELDS * DIM
-    n_dense = n_cross * width**2 + (width + MLP) * MLP + MLP + (width if n_cross else 0)
-    n_bytes = step_bytes(
-        data, n_dense, (1 + n_cross) * width + 2 * MLP, DIM if n_cross else DIM + 1
-    )
-    return 3 * 2 * BATCH * n_dense, n_bytes
-
-
-def plain(n_cross, data):
-    """Eager loop with torch.optim.Adam as it comes: dense gradients of the table."""
-    module = PlainNetwork(data.encoder.cardinalities_, n_cross)
-    adam = torch.optim.Adam(module.parameters(), lr=1e-3)
-    codes, target = torch.from_numpy(data.codes), torch.from_numpy(data.y).float()
-
-    def step(rows):
-        loss = functional.binary_cross_entropy_with_logits(module(codes[rows]), target[rows])
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
-
-    def train(steps, periods):
-        batches = torch.randint(len(codes), (periods + 1, steps, BATCH))
-        return [seconds(lambda b=b: [step(rows) for rows in b]) / steps for b in batches][1:]
-
-    def logits(codes):
-        with torch.inference_mode():
-            parts = torch.from_numpy(codes).split(2 * BATCH)
-            return torch.cat([module(part) for part in parts]).numpy()
-
-    return Runner(train, logits, None, *plain_work(n_cross, data))
-
-
-def deepctr_deepfm(data):
-    """DeepCTR-Torch's own loop: `fit` over the rows of a period; `plain`'s matrix products."""
-    from deepctr_torch.inputs import SparseFeat
-    from deepctr_torch.models import DeepFM
-
-    sizes = {f"f{i}": int(n) for i, n in enumerate(data.encoder.cardinalities_)}
-    features = [SparseFeat(name, n, DIM) for name, n in sizes.items()]
-    model = DeepFM(features, features, dnn_hidden_units=(MLP, MLP), device="cpu")
-    model.compile("adam", "binary_crossentropy")
-
-    def inputs(codes):
-        return dict(zip(sizes, codes.T, strict=True))
-
-    def train(steps, periods):
-        n = min(steps * BATCH, len(data.y))
-        x, y = inputs(data.codes[:n]), data.y[:n]
-        fit = partial(model.fit, x, y, batch_size=BATCH, epochs=1, verbose=0)
-        return [seconds(fit) * BATCH / n for _ in range(periods + 1)][1:]
-
-    def logits(codes):
-        return model.predict(inputs(codes), batch_size=2 * BATCH)  # probabilities, in fact
-
-    return Runner(train, logits, None, *plain_work(0, data))
-
-
-PEERS = {
-    "plain-dcnv2": ("plain DCN V2 (3 cross + 400x400, dense Adam)", partial(plain, 3)),
-    "plain-deepfm": ("plain DeepFM (400x400, dense Adam)", partial(plain, 0)),
-    "deepctr-deepfm": ("DeepCTR-Torch DeepFM (400x400, its defaults)", deepctr_deepfm),
-}
-
-
 # %% Measuring
 def memory(field):
     """Megabytes of this process: VmRSS now, VmHWM at its peak; elsewhere than on Linux NaN."""
@@ -293,10 +163,11 @@ def measure(make, data, args):
     runner = make(data)
     steps = runner.train(args.steps, args.repeats)
     peak = memory("VmHWM") - held
-    some = data.codes[: (4 if args.quick else 16) * BATCH]
+    inputs = runner.inputs or data.codes.__getitem__
+    some = inputs(slice((4 if args.quick else 16) * BATCH))
     predicting = [seconds(partial(runner.logits, some)) for _ in range(args.repeats + 1)][1:]
     singles = range(100 if args.quick else 500)
-    encoded = latency(lambda row: expit(runner.logits(row)), [data.codes[[i]] for i in singles])
+    encoded = latency(lambda row: expit(runner.logits(row)), [inputs([i]) for i in singles])
     frame = [np.nan, np.nan]
     if runner.predict_proba is not None:
         frame = latency(runner.predict_proba, [data.X.iloc[[i]] for i in singles])
@@ -313,6 +184,7 @@ def measure(make, data, args):
         "n_bytes": runner.n_bytes,
         "gemm_per_s": gemm,
         "copy_per_s": copy,
+        **(runner.notes or {}),
     }
 
 
@@ -348,7 +220,7 @@ def print_table(rows):
     print("|", " | ".join(COLUMNS), "|\n|" + "---|" * len(COLUMNS))
     for row in rows:
         line = " | ".join(cell.format(**row) for cell in COLUMNS.values())
-        print("|", line.replace("nan / nan", "–"), "|")
+        print("|", line.replace("nan / nan", "–").replace("nan", "–"), "|")
 
 
 def plot(rows, path):

@@ -1,0 +1,276 @@
+r"""Are our competitors as good as the same models in DeepCTR-Torch and FuxiCTR?
+
+    python examples/benchmarks/bench_peer_accuracy.py --seeds 5 --out peer_accuracy.csv
+    python examples/benchmarks/bench_peer_accuracy.py --data TABLE.parquet --label LABEL --seeds 5
+
+A comparison of models is worth as much as its weakest implementation, so every competitor has to be
+within .003 AUC of the same model in a library that is not ours.  DCN V2, DeepFM, xDeepFM and
+AutoInt+ get the same index matrix (levels counted in the training part), split, sizes, number of
+passes, batch size and learning rate; Adam, no penalty, no dropout, no averaging of weights, tables
+that start with standard deviation 1e-4 (all libraries' default but ours).  A seed draws the split
+(70/10/20), the initial weights and the order of rows.  After each pass validation and test part
+are scored, and the pass with the best validation AUC counts, for every library alike, or the one
+given as --counts.
+
+What still differs is each library's own: the start of the dense layers (DeepCTR-Torch: almost
+zero), FuxiCTR's clipping of gradients and, on our side, Adam that updates only the rows of a
+batch; ``ours-dense`` takes torch.optim.Adam instead.  FuxiCTR's AutoInt is not in its package.
+
+Without --data the table is made up.  Finished runs in the CSV are skipped, so a run that was cut
+short goes on where it stopped; use another CSV for other settings.  About 15 minutes on two cores
+with the defaults; ``pip install -c constraints.txt -e ".[bench]"`` gets the libraries.
+"""
+
+# %%
+import argparse
+import sys
+import time
+from contextlib import redirect_stdout
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.model_selection import train_test_split
+from skorch.callbacks import Callback
+
+from sk_dynint import BaselineClassifier, FieldEncoder
+from sk_dynint.datasets import make_ctr_classification
+
+DIM, HIDDEN, LAYERS, CIN, HEADS, INIT_STD = 16, (400, 400), 3, (16, 16), 2, 1e-4
+MODELS = ("dcnv2", "deepfm", "xdeepfm", "autoint")
+LIMIT = 0.003
+COLUMNS = ["model", "library", "seed", "pass", "valid_auc", "auc", "logloss", "seconds"]
+
+
+class Table(NamedTuple):
+    """Index matrices and labels of the parts, by name."""
+
+    cardinalities: np.ndarray
+    codes: dict
+    y: dict
+
+
+# %% The libraries: train, and after each pass call `scored` with a function codes -> scores
+class Encoded:
+    """Stands in for the encoder: hands out the index matrix that is there already."""
+
+    def __init__(self, table):
+        self.cardinalities_ = table.cardinalities
+        self.fit_transform = self.transform = lambda X: table.codes["train"]
+
+    def __sklearn_clone__(self):
+        return self
+
+
+class AfterPass(Callback):
+    """Score the net after each pass."""
+
+    def __init__(self, scored):
+        self.scored = scored
+
+    def on_epoch_end(self, net, **kwargs):
+        self.scored(net.logits)
+
+
+def ours(optimizer, name, table, args, seed, scored):
+    """Our classifier, without what the others don't have."""
+    n_layers, params = {
+        "dcnv2": (LAYERS, None),
+        "deepfm": (LAYERS, None),
+        "xdeepfm": (len(CIN), {"cin_units": CIN}),
+        "autoint": (LAYERS, {"n_heads": HEADS, "attention_dim": DIM // HEADS}),
+    }[name]
+    BaselineClassifier(
+        model=name,
+        hidden_units=HIDDEN,
+        n_layers=n_layers,
+        model_params=params,
+        embedding_dim=DIM,
+        embedding_init_std=INIT_STD,
+        encoder=Encoded(table),
+        optimizer=optimizer,
+        optimizer_params={"l2": 0.0} if optimizer == "adam" else None,
+        lr=args.lr,
+        batch_size=args.batch_size,
+        max_epochs=args.passes,
+        early_stopping=False,
+        averaging=None,
+        callbacks=[AfterPass(scored)],
+        random_state=seed,
+    ).fit(pd.DataFrame(table.codes["train"]), table.y["train"])
+
+
+def deepctr(name, table, args, seed, scored):
+    """DeepCTR-Torch; the linear part is left out of the models that have none elsewhere."""
+    from deepctr_torch.inputs import SparseFeat
+    from deepctr_torch.models import DCN, AutoInt, DeepFM, xDeepFM
+
+    features = [SparseFeat(f"f{i}", int(n), DIM) for i, n in enumerate(table.cardinalities)]
+    make, first_order, options = {
+        "dcnv2": (DCN, [], {"cross_num": LAYERS, "cross_parameterization": "matrix"}),
+        "deepfm": (DeepFM, features, {}),
+        "xdeepfm": (xDeepFM, features, {"cin_layer_size": CIN, "cin_split_half": False}),
+        "autoint": (AutoInt, [], {"att_layer_num": LAYERS, "att_head_num": HEADS}),
+    }[name]
+    options |= {"xdeepfm": {"cin_activation": "linear"}, "dcnv2": {"l2_reg_cross": 0}}.get(name, {})
+    options |= {} if name == "autoint" else {"l2_reg_linear": 0}
+    options |= {"l2_reg_embedding": 0, "init_std": INIT_STD, "seed": seed}
+    model = make(first_order, features, dnn_hidden_units=HIDDEN, **options)
+    adam = torch.optim.Adam(model.parameters(), lr=args.lr)
+    model.compile(adam, "binary_crossentropy")
+
+    def columns(codes):
+        return {f"f{i}": column for i, column in enumerate(codes.T)}
+
+    x, y = columns(table.codes["train"]), table.y["train"]
+    for _ in range(args.passes):
+        model.fit(x, y, batch_size=args.batch_size, epochs=1, verbose=0)
+        scored(lambda codes: model.predict(columns(codes), 4096)[:, 0])
+
+
+def fuxictr(name, table, args, seed, scored):
+    """FuxiCTR's layers in its own trainer."""
+    import peers_fuxictr as fuxi
+
+    body = {
+        "dcnv2": partial(fuxi.DCNv2, n_layers=LAYERS),
+        "deepfm": fuxi.DeepFM,
+        "xdeepfm": partial(fuxi.XDeepFM, cin_units=list(CIN)),
+    }.get(name)
+    if body is None:
+        raise ImportError(f"FuxiCTR's package has no {name}")
+    torch.manual_seed(seed)
+    features = fuxi.feature_map(table.cardinalities)
+    model = fuxi.Model(features, DIM, partial(body, hidden_units=list(HIDDEN)), lr=args.lr)
+    batches = fuxi.loader(features, table.codes["train"], table.y["train"], args.batch_size)
+    for _ in range(args.passes):
+        model.fit(batches, epochs=1)
+        scored(lambda codes: model.predict(fuxi.batches(codes, 4096)))
+
+
+LIBRARIES = {
+    "ours": partial(ours, "adam"),
+    "ours-dense": partial(ours, torch.optim.Adam),
+    "deepctr": deepctr,
+    "fuxictr": fuxictr,
+}
+
+
+# %% Measuring
+def load(args):
+    """Columns and labels: of the Parquet file, or made up."""
+    if args.data is None:
+        return make_ctr_classification(args.rows, random_state=0)
+    frame = pd.read_parquet(args.data).drop(columns=args.drop)[: args.rows]
+    y = frame.pop(args.label).to_numpy()
+    for name in frame:
+        if args.categories is not None and name.startswith(args.categories):
+            frame[name] = frame[name].astype("string").astype("str")
+    return frame, y
+
+
+def encode(X, y, args, seed):
+    """A split, and the index matrix of its parts by levels of the training part."""
+    split = partial(train_test_split, random_state=seed)
+    X_train, X_rest, y_train, y_rest = split(X, y, test_size=0.3, stratify=y)
+    X_valid, X_test, y_valid, y_test = split(X_rest, y_rest, test_size=2 / 3, stratify=y_rest)
+    encoder = FieldEncoder(min_count=args.min_count)
+    codes = {"train": encoder.fit_transform(X_train)}
+    codes |= {"valid": encoder.transform(X_valid), "test": encoder.transform(X_test)}
+    labels = {"train": y_train, "valid": y_valid, "test": y_test}
+    return Table(encoder.cardinalities_, codes, labels)
+
+
+def run(model, library, table, args, seed):
+    """One line for each pass."""
+    lines, start = [], time.perf_counter()
+
+    def scored(scores):
+        elapsed = time.perf_counter() - start
+        valid, test = scores(table.codes["valid"]), scores(table.codes["test"])
+        if library.startswith("ours"):  # logits
+            valid, test = 1 / (1 + np.exp(-valid)), 1 / (1 + np.exp(-test))
+        figures = roc_auc_score(table.y["valid"], valid), roc_auc_score(table.y["test"], test)
+        figures += log_loss(table.y["test"], test), elapsed
+        lines.append([model, library, seed, len(lines) + 1, *figures])
+
+    LIBRARIES[library](model, table, args, seed, scored)
+    return pd.DataFrame(lines, columns=COLUMNS)
+
+
+# %% Showing
+def print_table(runs, counts=None):
+    """Mean and standard deviation over seeds, and what ours is above the others, pair by pair.
+
+    The pass of number `counts` counts, or the best by validation.
+    """
+    best = runs[runs["pass"] == counts]
+    if counts is None:
+        chosen = runs.groupby(["model", "library", "seed"])["valid_auc"].idxmax()
+        best = runs.loc[chosen.sort_values()]
+    auc = best.pivot(index=["model", "seed"], columns="library", values="auc")
+    print("| model | library | runs | pass | AUC | logloss | ours − it | within |")
+    print("|---|---|---|---|---|---|---|---|")
+    for (model, library), part in best.groupby(["model", "library"], sort=False):
+        cells = [
+            f"{part['pass'].mean():.1f}",
+            f"{part['auc'].mean():.4f} ± {part['auc'].std():.4f}",
+        ]
+        cells += [f"{part['logloss'].mean():.4f}"]
+        if library.startswith("ours") or "ours" not in auc:
+            cells += ["", ""]
+        else:
+            difference = (auc["ours"] - auc[library])[model].dropna()
+            cells += [f"{difference.mean():+.4f} ± {difference.std():.4f}"]
+            cells += ["yes" if difference.mean() > -LIMIT else "NO"]
+        print("|", " | ".join([model, library, str(len(part)), *cells]), "|")
+
+
+def main():
+    """Run what is missing in the CSV, then print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", help="Parquet file")
+    parser.add_argument("--label", default="label")
+    parser.add_argument("--drop", nargs="*", default=[], help="columns that are no features")
+    parser.add_argument("--categories", help="prefix of columns that are categories, not numbers")
+    parser.add_argument("--rows", type=int, default=60_000)
+    parser.add_argument("--min-count", type=int, default=20)
+    parser.add_argument("--models", nargs="+", default=MODELS, choices=MODELS)
+    parser.add_argument(
+        "--libraries", nargs="+", default=["ours", "deepctr", "fuxictr"], choices=[*LIBRARIES]
+    )
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--passes", type=int, default=2)
+    parser.add_argument("--counts", type=int, help="the pass that counts; default: by validation")
+    parser.add_argument("--batch-size", type=int, default=512)
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--out", default="peer_accuracy.csv")
+    args = parser.parse_args()
+
+    out = Path(args.out)
+    done = pd.read_csv(out) if out.exists() else pd.DataFrame(columns=COLUMNS)
+    done = set(done[COLUMNS[:3]].itertuples(index=False, name=None))
+    X, y = load(args)
+    for seed in range(args.first_seed, args.first_seed + args.seeds):
+        table = encode(X, y, args, seed)
+        for model in args.models:
+            for library in args.libraries:
+                if (model, library, seed) in done:
+                    continue
+                try:
+                    with redirect_stdout(sys.stderr):  # libraries are chatty
+                        lines = run(model, library, table, args, seed)
+                except ImportError as error:
+                    print(f"{library} {model} skipped: {error}", file=sys.stderr)
+                    continue
+                lines.to_csv(out, mode="a", header=not out.exists(), index=False)
+    print_table(pd.read_csv(out), args.counts)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""FuxiCTR's layers, loader and trainer over an index matrix.
+
+FuxiCTR's package has the parts of its models; most of the models themselves, its "model zoo", are
+in its repository only.  ``Model`` puts the same parts together in the same way.
+"""
+
+# %%
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from fuxictr.features import FeatureMap
+from fuxictr.pytorch.dataloaders import RankDataLoader
+from fuxictr.pytorch.layers import (
+    CompressedInteractionNet,
+    CrossNetV2,
+    FactorizationMachine,
+    FeatureEmbedding,
+    LogisticRegression,
+    MLP_Block,
+)
+from fuxictr.pytorch.models import BaseModel
+from torch import nn
+
+
+def feature_map(cardinalities):
+    """FuxiCTR's description of fields that are integers already."""
+    features = FeatureMap("encoded", data_dir="")
+    for i, n in enumerate(cardinalities):
+        features.features[f"f{i}"] = {"source": "", "type": "categorical", "vocab_size": int(n)}
+    features.labels = ["label"]
+    features.num_fields = features.get_num_fields()
+    features.set_column_index()
+    return features
+
+
+def columns(codes, y):
+    """What a file or a batch of FuxiCTR's holds: a vector for each field, and the labels."""
+    return {f"f{i}": column for i, column in enumerate(codes.T)} | {"label": y}
+
+
+def loader(features, codes, y, batch_size):
+    """FuxiCTR's shuffling loader, by way of the file that it wants; it reads that at once."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "train.npz")
+        np.savez(path, **columns(codes, y.astype(codes.dtype)))
+        return RankDataLoader(features, "train", train_data=path, batch_size=batch_size)[0]
+
+
+def batches(codes, batch_size):
+    """Batches to predict, without file and loader, which is kinder than what FuxiCTR does."""
+    for rows in torch.from_numpy(codes).split(batch_size):
+        yield columns(rows, torch.zeros(len(rows)))
+
+
+# %% Bodies: (features of a batch, embeddings) -> logit
+class DCNv2(nn.Module):
+    """Cross network and MLP side by side."""
+
+    def __init__(self, features, width, hidden_units, n_layers=3):
+        super().__init__()
+        self.cross = CrossNetV2(width, n_layers)
+        self.deep = MLP_Block(width, hidden_units)
+        self.output = nn.Linear(width + hidden_units[-1], 1)
+
+    def forward(self, X, E):
+        x = E.flatten(1)
+        return self.output(torch.cat([self.cross(x), self.deep(x)], 1))
+
+
+class DeepFM(nn.Module):
+    """First order, pairs, MLP."""
+
+    def __init__(self, features, width, hidden_units):
+        super().__init__()
+        self.fm = FactorizationMachine(features)
+        self.deep = MLP_Block(width, hidden_units, output_dim=1)
+
+    def forward(self, X, E):
+        return self.fm(X, E) + self.deep(E.flatten(1))
+
+
+class XDeepFM(nn.Module):
+    """First order, compressed interaction network, MLP."""
+
+    def __init__(self, features, width, hidden_units, cin_units):
+        super().__init__()
+        self.first_order = LogisticRegression(features, use_bias=False)
+        self.cin = CompressedInteractionNet(features.num_fields, cin_units)
+        self.deep = MLP_Block(width, hidden_units, output_dim=1)
+
+    def forward(self, X, E):
+        return self.first_order(X) + self.cin(E) + self.deep(E.flatten(1))
+
+
+class Model(BaseModel):
+    """A body on embeddings, in FuxiCTR's `fit`, which here neither validates nor keeps files."""
+
+    def __init__(self, features, dim, body, lr=1e-3):
+        never = 10**12
+        super().__init__(features, model_root="", metrics=["AUC"], verbose=0, eval_steps=never)
+        self.embedding = FeatureEmbedding(features, dim)
+        self.body = body(features, features.num_fields * dim)
+        self.compile("adam", "binary_crossentropy", lr)
+        self.reset_parameters()
+
+    def forward(self, inputs):
+        X = self.get_inputs(inputs)
+        return {"y_pred": self.output_activation(self.body(X, self.embedding(X)))}
+
+    def load_weights(self, checkpoint):
+        """Called at the end of `fit` for the best weights; the last are kept."""
