@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,11 @@ from torch import Tensor, nn
 from sk_dynint._module import CTRModule
 
 KERNEL_BLOCK, AUTOGRAD_BLOCK = 256, 1024
-"""Rows that pass the body at once: arrays of a block fit in a core's cache, those of a batch do
-not.  Without a kernel, the fixed cost of each operation asks for larger ones."""
+"""Rows that pass the body at once: arrays of a block fit in the processor's cache, those of a batch
+do not.  Without a kernel, the fixed cost of each operation asks for larger ones."""
+
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
+"""Name -> what a body computes in; None is the type of the parameters."""
 
 
 class Workers:
@@ -80,23 +83,30 @@ class AutogradBody:
         (B, F, D) -> (B,).
     penalty : float, default=0.0
         Coefficient of its `penalty` for a row of weight 1.
+    dtype : torch.dtype, default=None
+        Precision of matrix products, by autocast; None means that of the parameters.
     """
 
-    def __init__(self, body: nn.Module, penalty: float = 0.0) -> None:
+    def __init__(
+        self, body: nn.Module, penalty: float = 0.0, dtype: torch.dtype | None = None
+    ) -> None:
         self.body = body
         self.coefficient = penalty
+        self.dtype = dtype
 
     def load(self) -> None:
         """Nothing to prepare."""
 
     def forward(self, embedding: Tensor, training: bool = False) -> Tensor:
         """Logits and, with `training`, the graph behind them."""
-        if not training:
-            return self.body(embedding)
-        self.embedding = embedding.requires_grad_()
-        with torch.enable_grad():
-            self.logit = self.body(self.embedding)
-            self.penalty = self.body.penalty() if self.coefficient else 0.0
+        device = embedding.device.type
+        with torch.autocast(device, dtype=self.dtype, enabled=self.dtype is not None):
+            if not training:
+                return self.body(embedding)
+            self.embedding = embedding.requires_grad_()
+            with torch.enable_grad():
+                self.logit = self.body(self.embedding)
+                self.penalty = self.body.penalty() if self.coefficient else 0.0
         return self.logit.detach()
 
     def backward(self, logit_grad: Tensor, weight: Tensor) -> Tensor:
@@ -120,12 +130,19 @@ class Engine:
         Its body is worked on by the kernel of its variant, if it has one, else by autograd.
     penalty : float, default=0.0
         Coefficient of the body's penalty, for a row of weight 1.
+    precision : {"fp32", "bf16"}, default="fp32"
+        What the body computes in; parameters and their gradients keep their type.
     n_threads : int, default=None
         Threads that share a batch, where there is a kernel; None means as many as torch has.
     """
 
     def __init__(
-        self, module: CTRModule, *, penalty: float = 0.0, n_threads: int | None = None
+        self,
+        module: CTRModule,
+        *,
+        penalty: float = 0.0,
+        precision: Literal["fp32", "bf16"] = "fp32",
+        n_threads: int | None = None,
     ) -> None:
         self.module = module
         kernel = find_kernel(module.body, penalty)
@@ -133,12 +150,13 @@ class Engine:
         n_workers = (n_threads or torch.get_num_threads()) if kernel and on_cpu else 1
         self.workers = Workers(n_workers)
         self.bodies: list[Any]
+        dtype = PRECISIONS[precision]
         if kernel:
             self.block = KERNEL_BLOCK
-            self.bodies = [kernel(module.body) for _ in range(n_workers)]
+            self.bodies = [kernel(module.body, dtype) for _ in range(n_workers)]
         else:
             self.block = AUTOGRAD_BLOCK
-            self.bodies = [AutogradBody(module.body, penalty)]
+            self.bodies = [AutogradBody(module.body, penalty, dtype)]
         self.static_penalty = penalty if kernel else 0.0
         self.tables = [t for t in (module.embedding, module.first_order) if t is not None]
         self._position: Tensor | None = None
@@ -188,10 +206,12 @@ class Engine:
         parts = [table.rows(touched) for table in self.tables]
         logits = torch.empty_like(target)
 
+        row_wise = getattr(self.module.body, "row_wise", True)
+
         def work(body: Any, share: range) -> list[Tensor]:
             body.load()
             part_grads = [torch.zeros_like(part) for part in parts]
-            for block in self._blocks(share):
+            for block in self._blocks(share) if row_wise else [slice(0, len(codes))]:
                 slot = slots[block].flatten()
                 looked_up = [part.index_select(0, slot) for part in parts]
                 embedding, *first = (x.view(-1, codes.shape[1], x.shape[1]) for x in looked_up)

@@ -29,7 +29,9 @@ FLOORS = {
     "export": 5,
     "distributed": 5,
     "streaming": 5,
-    "__init__": 6,
+    "comparison": 6,
+    "__init__": 7,
+    "__main__": 7,
 }
 NO_TORCH = {"preprocessing", "datasets"}
 ONLY_TORCH = {"interactions", "baselines", "optim", "_module", "_engine"}

@@ -121,8 +121,9 @@ class StackKernel:
         """Logits of embeddings (B, F, D); with `training` all is kept that `backward` needs."""
         n_rows = len(embedding)
         shape = n_rows, self.depth, self.width
-        self.x0 = self.array("x0", *shape)
-        self._split(self.x0).copy_(self._split_embedding(embedding))
+        x0 = self.array("split", *shape, dtype=embedding.dtype)
+        self._split(x0).copy_(self._split_embedding(embedding))
+        self.x0 = x0 if x0.dtype == self.dtype else self.array("x0", *shape).copy_(x0)
         self.mixed = self.mix(self.x0)
         self.xs = [self.x0]
         for layer, m in enumerate(self.mixed.unbind(2)):
@@ -145,9 +146,10 @@ class StackKernel:
             torch.mul(g, x, out=m_grad)
             torch.addcmul(g, g, m, out=g)
         self.mix_backward(mixed_grad, g)
-        embedding_grad = self.array(
-            "embedding_grad", n_rows, *self.stack_shape, dtype=self.stack.output.dtype
-        )
+        dtype = self.stack.output.dtype
+        if g.dtype != dtype:  # a permutation that also converts would be slow
+            g = self.array("x0_grad", *shape, dtype=dtype).copy_(g)
+        embedding_grad = self.array("embedding_grad", n_rows, *self.stack_shape, dtype=dtype)
         self._split_embedding(embedding_grad).copy_(self._split(g))
         return embedding_grad
 

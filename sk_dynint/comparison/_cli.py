@@ -1,0 +1,111 @@
+"""The command ``python -m sk_dynint compare``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ._compare import compare
+from ._display import ComparisonDisplay
+from ._models import MODELS, make_model
+from ._summary import summarize
+
+_READERS = {".parquet": None, ".csv": ",", ".tsv": "\t"}
+_COLUMNS = ["n_seeds", "auc", "auc_sd", "logloss", "logloss_sd", "rig", "fit_seconds"]
+_DIFFERENCES = ["auc_difference", "auc_low", "auc_high"]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command; `argv` without the name of the program."""
+    parser = argparse.ArgumentParser(prog="python -m sk_dynint")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    command = commands.add_parser(
+        "compare", help="train and score models on a table", description=compare_table.__doc__
+    )
+    _add_arguments(command)
+    args = parser.parse_args(argv)
+    try:
+        compare_table(args)
+    except (ValueError, ImportError, OSError) as error:
+        raise SystemExit(f"python -m sk_dynint compare: {error}") from error
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--data", required=True, help="the table: .parquet, .csv or .tsv (also .csv.gz, ...)")
+    add("--label", required=True, help="column of the label; two classes")
+    add("--models", nargs="+", required=True, help=f"among {', '.join(MODELS)}")
+    add("--drop", nargs="+", default=[], help="columns that are no features")
+    add("--categorical", nargs="+", default=[], help="columns of numbers that are identifiers")
+    add("--time-column", help="split by this column, which is then no feature")
+    add("--seeds", type=int, default=3, help="how many")
+    add("--reference", help="model to take differences from; default: the first")
+    add("--params", type=_json, default={}, help='as JSON: {"da": {"n_layers": 2}}')
+    add("--out", help="CSV file of the runs; finished ones are not made again")
+    add("--predictions", help="folder of test predictions, for intervals of one seed")
+    add("--plot", help="picture of the test AUC")
+    add("--quiet", action="store_true", help="no progress bar")
+
+
+def compare_table(args: argparse.Namespace) -> None:
+    """Train models on 70 % of a table and score them on 20 %, for several seeds."""
+    if unknown := set(args.params) - set(args.models):
+        raise ValueError(f"--params names {sorted(unknown)}, --models are {args.models}.")
+    models = {name: make_model(name, args.params.get(name)) for name in args.models}
+    reference = args.reference or args.models[0]
+    if reference not in models:
+        raise ValueError(f"--reference {reference} is not among --models {args.models}.")
+    X, y, time = _read(args)
+    runs = compare(
+        X,
+        y,
+        models,
+        seeds=args.seeds,
+        time=time,
+        out=args.out,
+        predictions=args.predictions,
+        verbose=not args.quiet,
+    )
+    summary = summarize(runs, reference, predictions=args.predictions)
+    shown = _COLUMNS + (_DIFFERENCES if len(models) > 1 else [])
+    print(summary[shown].round({"fit_seconds": 1}).to_string(float_format="{:.4f}".format))
+    if args.plot:
+        ComparisonDisplay.from_runs(runs).figure_.savefig(args.plot)
+
+
+def _read(args: argparse.Namespace) -> tuple[pd.DataFrame, pd.Series, pd.Series | None]:
+    """Return features, labels and times of the table."""
+    frame = _read_table(Path(args.data))
+    named = {"--label": [args.label], "--drop": args.drop, "--categorical": args.categorical}
+    named["--time-column"] = [args.time_column] if args.time_column else []
+    for option, names in named.items():
+        if absent := [name for name in names if name not in frame]:
+            raise ValueError(
+                f"{option} names {absent[0]!r}, which is no column of {args.data}; "
+                f"its columns are {list(frame)}."
+            )
+    frame = frame.astype(dict.fromkeys(args.categorical, "category"))
+    y = frame.pop(args.label)
+    time = frame.pop(args.time_column) if args.time_column else None
+    return frame.drop(columns=args.drop), y, time
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    kind = next((suffix for suffix in path.suffixes[-2:] if suffix in _READERS), None)
+    if kind is None:
+        raise ValueError(f"{path} must end with one of {', '.join(_READERS)}.")
+    if kind == ".parquet":
+        return pd.read_parquet(path)
+    return pd.read_csv(path, sep=_READERS[kind])
+
+
+def _json(text: str) -> dict[str, Any]:
+    params = json.loads(text)
+    if not isinstance(params, dict) or not all(isinstance(v, dict) for v in params.values()):
+        raise argparse.ArgumentTypeError(f"must be an object of objects, got {text}")
+    return params

@@ -1,0 +1,238 @@
+"""compare: models on a table, by the paper's protocol."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn import config_context
+from sklearn.base import BaseEstimator, clone
+from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.utils.validation import column_or_1d, has_fit_parameter
+from tqdm.auto import tqdm
+
+from sk_dynint.preprocessing import arrow_to_pandas
+
+from ._models import make_model
+from ._runs import Run, RunsFile, fingerprint, frame_of, predictions_path, save_predictions
+from ._splits import Parts, split_at_random, split_by_time
+
+Models = Sequence[str] | Mapping[str, Any]
+
+
+def compare(
+    X: Any,
+    y: Any,
+    models: Models = ("pin", "da", "dgp", "dwp"),
+    *,
+    seeds: int | Sequence[int] = 3,
+    time: Any = None,
+    out: str | PathLike[str] | None = None,
+    predictions: str | PathLike[str] | None = None,
+    verbose: int = 0,
+) -> pd.DataFrame:
+    """Train models on 70 % of a table and score them on 20 %, several times.
+
+    The protocol is the paper's: a random split in 70 % for training, 10 % for validation and 20 %
+    for the test, here with each class in proportion. A seed stands for a split and for the
+    `random_state` of each model, so that the models of a seed are compared on the same rows. No
+    model sees the test rows. The validation rows go to those whose ``fit`` takes `X_val` and
+    `y_val`, which stop early (or choose C) by them; the others train on the same 70 % without.
+
+    Parameters
+    ----------
+    X : DataFrame (pandas or polars) or array-like of shape (n_samples, n_features)
+        Raw columns.
+    y : array-like of shape (n_samples,)
+        Labels of two classes. The greater one counts as positive.
+    models : list of str or mapping, default=("pin", "da", "dgp", "dwp")
+        Names of models (see :func:`sk_dynint.comparison.make_model`), or any name -> an estimator
+        or the name of a model. An estimator is cloned; its `random_state`, and those of its parts,
+        become the seed.
+    seeds : int or sequence of int, default=3
+        How many (0, 1, ...), or which.
+    time : array-like of shape (n_samples,), default=None
+        When each row happened: anything that sorts. If given, the first 70 % train, the next 10 %
+        validate, the last 20 % test, and a seed concerns the models only. Rows of one moment stay
+        in one part, so coarse times shift the shares.
+    out : path, default=None
+        A CSV file to which each run is appended when it is finished, and whose runs are not made
+        again: a call that was cut off goes on where it stopped. It is refused if it holds runs on
+        other data, of another split, or of other parameters under the same name.
+    predictions : path, default=None
+        A folder where to keep labels and probabilities of the test rows of each run, for intervals
+        of a single seed in :func:`summarize`.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Returns
+    -------
+    runs : DataFrame
+        A line for each seed and model:
+
+        - model, seed, n_train, n_valid, n_test
+        - auc, logloss, and rig, the relative information gain: 1 - logloss / entropy of the rate
+          of positives among the test rows. 0 says nothing but this rate is known, 1 all is.
+        - n_parameters_embedding, n_parameters_other: weights of the embedding table (and of the
+          first order), and all others. NaN for models that hold no such net.
+        - fit_seconds, and train_rows_per_second, n_train over these, all passes and the encoding
+          included; predict_rows_per_second.
+        - estimator: its parameters. fingerprint: stands for data and protocol.
+
+    Raises
+    ------
+    ValueError
+        If the labels are not of two classes; if a model is unknown; if `out` does not fit.
+    ImportError
+        If a model's library is not installed.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from sk_dynint import DynIntClassifier, compare, summarize
+    >>> from sk_dynint.datasets import make_ctr_classification
+    >>> X, y = make_ctr_classification(2_000, n_numeric=2, n_categorical=4, random_state=0)
+    >>> small = DynIntClassifier(n_layers=1, max_epochs=5)
+    >>> runs = compare(X, y, {"da": small, "base rate": DummyClassifier()}, seeds=2)
+    >>> runs[["model", "seed", "n_train", "n_valid", "n_test"]]
+           model  seed  n_train  n_valid  n_test
+    0         da     0     1400      200     400
+    1  base rate     0     1400      200     400
+    2         da     1     1400      200     400
+    3  base rate     1     1400      200     400
+    >>> bool((runs["auc"][::2] > 0.5).all())
+    True
+    """
+    estimators = _check_models(models)
+    seeds = _check_seeds(seeds)
+    X, target = _to_frame(X), _check_labels(y)
+    if len(X) != len(target):
+        raise ValueError(f"X has {len(X)} rows, but y has {len(target)} labels.")
+    fixed = None if time is None else split_by_time(target, time)
+    protocol = "70/10/20 " + ("at random" if fixed is None else "by time")
+    store = RunsFile(out, fingerprint(X, target, protocol, time))
+    texts = {name: _describe(estimator) for name, estimator in estimators.items()}
+    for name, text in texts.items():
+        store.check(name, text)
+    pairs = [(name, seed) for seed in seeds for name in estimators]
+    with tqdm(total=len(pairs), disable=not verbose, unit="run") as bar:
+        for name, seed in pairs:
+            bar.set_postfix_str(f"{name}, seed {seed}")
+            kept = None if predictions is None else predictions_path(predictions, name, seed)
+            if (name, seed) not in store.runs or (kept is not None and not kept.exists()):
+                parts = split_at_random(target, seed) if fixed is None else fixed
+                run, proba = _run(estimators[name], X, target, parts, seed)
+                if kept is not None:
+                    save_predictions(kept, store.fingerprint, target[parts.test], proba)
+                about = {"estimator": texts[name], "fingerprint": store.fingerprint}
+                store.append({"model": name, "seed": seed} | run | about)
+            bar.update()
+    return frame_of([store.runs[pair] for pair in pairs])
+
+
+def _run(
+    estimator: BaseEstimator, X: pd.DataFrame, y: NDArray[np.int64], parts: Parts, seed: int
+) -> tuple[Run, NDArray[np.float64]]:
+    """Train, predict, score; return also the probabilities of the test rows."""
+    model = _seeded(estimator, seed)
+    X_train, X_valid, X_test = (X.iloc[rows] for rows in parts)
+    y_train, y_valid, y_test = (y[rows] for rows in parts)
+    valid = {"X_val": X_valid, "y_val": y_valid} if has_fit_parameter(model, "X_val") else {}
+    start = perf_counter()
+    model.fit(X_train, y_train, **valid)
+    trained = perf_counter()
+    proba = np.asarray(model.predict_proba(X_test)[:, 1], dtype=np.float64)
+    predicted = perf_counter()
+    logloss = float(log_loss(y_test, proba))
+    rate = y_test.mean()
+    entropy = -rate * np.log(rate) - (1 - rate) * np.log1p(-rate)
+    run = {
+        **{f"n_{name}": len(rows) for name, rows in parts._asdict().items()},
+        **{"auc": float(roc_auc_score(y_test, proba)), "logloss": logloss},
+        "rig": float(1 - logloss / entropy),
+        **_count_parameters(model),
+        "fit_seconds": trained - start,
+        "train_rows_per_second": len(y_train) / (trained - start),
+        "predict_rows_per_second": len(y_test) / (predicted - trained),
+    }
+    return run, proba
+
+
+def _count_parameters(model: Any) -> dict[str, float]:
+    """Count the weights of tables, one of a level, and the others, if there is a net."""
+    counts = {"n_parameters_embedding": np.nan, "n_parameters_other": np.nan}
+    module = getattr(getattr(model, "net_", None), "module_", None)
+    if module is not None:
+        counts = dict.fromkeys(counts, 0.0)
+        for name, weights in module.named_parameters():
+            is_table = name.startswith(("embedding.", "first_order."))
+            counts[f"n_parameters_{'embedding' if is_table else 'other'}"] += weights.numel()
+    return counts
+
+
+def _seeded(estimator: BaseEstimator, seed: int) -> Any:
+    """Return a clone with the seed in it and in its parts."""
+    model = clone(estimator)
+    names = [name for name in model.get_params() if name.split("__")[-1] == "random_state"]
+    return model.set_params(**dict.fromkeys(names, seed))
+
+
+def _describe(estimator: BaseEstimator) -> str:
+    """Return class and parameters in one line, without addresses in memory."""
+    whole = {"N_CHAR_MAX": 10**6} if isinstance(estimator, BaseEstimator) else {}
+    with config_context(print_changed_only=True):
+        text = estimator.__repr__(**whole)
+    return re.sub(r"\s+", " ", re.sub(r" at 0x[0-9a-fA-F]+", "", text))
+
+
+def _to_frame(X: Any) -> pd.DataFrame:
+    X = arrow_to_pandas(X)
+    return X if isinstance(X, pd.DataFrame) else pd.DataFrame(X).infer_objects()
+
+
+def _check_models(models: Models) -> dict[str, BaseEstimator]:
+    """Return an estimator for each name."""
+    if isinstance(models, str) or not isinstance(models, Iterable):
+        raise ValueError(f"models must be a list of names or a mapping, got {models!r}.")
+    pairs = models.items() if isinstance(models, Mapping) else [(name, name) for name in models]
+    estimators = {
+        str(name): make_model(given) if isinstance(given, str) else given for name, given in pairs
+    }
+    if not estimators:
+        raise ValueError("models is empty; name at least one.")
+    for name, estimator in estimators.items():
+        if not hasattr(estimator, "fit") or not hasattr(estimator, "get_params"):
+            raise ValueError(
+                f"models[{name!r}] must be an estimator or the name of a model, got {estimator!r}."
+            )
+    return estimators
+
+
+def _check_seeds(seeds: int | Sequence[int]) -> list[int]:
+    given = [int(seed) for seed in (range(seeds) if isinstance(seeds, int) else seeds)]
+    if not given or len(set(given)) < len(given) or min(given) < 0:
+        raise ValueError(
+            f"seeds must be a number above 0 or different numbers from 0, got {seeds!r}."
+        )
+    return given
+
+
+def _check_labels(y: Any) -> NDArray[np.int64]:
+    """Return 1 for the greater of the two classes, 0 for the other."""
+    labels = column_or_1d(y)
+    if n_missing := int(pd.isna(labels).sum()):
+        raise ValueError(f"y has {n_missing} missing labels of {len(labels)}.")
+    classes = np.unique(labels)
+    if len(classes) != 2:
+        shown = classes[:5].tolist()
+        raise ValueError(
+            f"y must have exactly two classes, got {len(classes)}: "
+            f"{', '.join(map(repr, shown))}{', ...' if len(classes) > 5 else ''}."
+        )
+    return (labels == classes[1]).astype(np.int64)

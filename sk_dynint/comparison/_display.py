@@ -1,0 +1,170 @@
+"""A picture of a comparison, in the way of scikit-learn's displays."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+
+from ._summary import COMPARED, SCORES, summarize
+
+_LABELS = {"auc": "test AUC", "logloss": "test logloss", "rig": "relative information gain"}
+
+
+class ComparisonDisplay:
+    """Score of each model as a point with a bar.
+
+    Make it with :meth:`from_runs`.
+
+    Parameters
+    ----------
+    models : list of str
+        Names, from top to bottom.
+    values : ndarray of shape (n_models,)
+        The points.
+    lower, upper : ndarray of shape (n_models,)
+        Ends of the bars; NaN for no bar.
+    label : str
+        What the values are.
+    is_difference : bool, default=False
+        Whether to mark zero.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes with the picture.
+    figure_ : matplotlib Figure
+        The figure that holds them.
+    errorbars_ : list of matplotlib ErrorbarContainer
+        A point and its bar for each model.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> import pandas as pd
+    >>> from sk_dynint import ComparisonDisplay
+    >>> runs = pd.DataFrame(
+    ...     {
+    ...         "model": ["pin", "da"] * 2,
+    ...         "seed": [0, 0, 1, 1],
+    ...         "auc": [0.70, 0.72, 0.71, 0.72],
+    ...         "logloss": [0.50, 0.49, 0.51, 0.50],
+    ...     }
+    ... )
+    >>> display = ComparisonDisplay.from_runs(runs)
+    >>> display.ax_.get_xlabel()
+    'test AUC (mean and standard deviation over seeds)'
+    >>> plt.close(display.figure_)
+    """
+
+    def __init__(
+        self,
+        *,
+        models: list[str],
+        values: Any,
+        lower: Any,
+        upper: Any,
+        label: str,
+        is_difference: bool = False,
+    ) -> None:
+        self.models = models
+        self.values = values
+        self.lower = lower
+        self.upper = upper
+        self.label = label
+        self.is_difference = is_difference
+
+    @classmethod
+    def from_runs(
+        cls,
+        runs: pd.DataFrame,
+        *,
+        metric: Literal["auc", "logloss", "rig"] = "auc",
+        reference: str | None = None,
+        predictions: str | PathLike[str] | None = None,
+        ax: Any = None,
+    ) -> Self:
+        """Draw the runs of :func:`sk_dynint.compare`.
+
+        Parameters
+        ----------
+        runs : DataFrame
+            The runs.
+        metric : {"auc", "logloss", "rig"}, default="auc"
+            What to show.
+        reference : str, default=None
+            A model: show the differences from it ("auc" or "logloss") with their intervals of
+            95 %. None: show means, with the standard deviation over seeds.
+        predictions : path, default=None
+            See :func:`sk_dynint.summarize`.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        display : ComparisonDisplay
+        """
+        allowed = SCORES if reference is None else COMPARED
+        if metric not in allowed:
+            raise ValueError(f"metric={metric!r}; with {reference=} it must be one of {allowed}.")
+        summary = summarize(runs, reference, predictions=predictions)
+        if reference is None:
+            values, sd = summary[metric], summary[f"{metric}_sd"]
+            lower, upper = values - sd, values + sd
+            label = f"{_LABELS[metric]} (mean and standard deviation over seeds)"
+        else:
+            values = summary[f"{metric}_difference"]
+            lower, upper = summary[f"{metric}_low"], summary[f"{metric}_high"]
+            label = f"{_LABELS[metric]}, difference from {reference} (95 % interval)"
+        ends = {"lower": lower.to_numpy(), "upper": upper.to_numpy()}
+        display = cls(
+            models=summary.index.astype(str).tolist(),
+            values=values.to_numpy(),
+            **ends,
+            label=label,
+            is_difference=reference is not None,
+        )
+        return display.plot(ax=ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        self : ComparisonDisplay
+        """
+        try:
+            from matplotlib import pyplot
+        except ImportError as error:
+            raise ImportError("Plots need matplotlib: pip install 'sk-dynint[plot]'.") from error
+
+        if ax is None:
+            height = 1 + 0.35 * len(self.models)
+            _, ax = pyplot.subplots(figsize=(6.4, height), layout="constrained")
+        ends = zip(self.values, self.lower, self.upper, strict=True)
+        self.errorbars_ = [
+            ax.errorbar(
+                value,
+                row,
+                xerr=None if np.isnan(low) else [[value - low], [high - value]],
+                fmt="o",
+                color="C0",
+                capsize=3,
+            )
+            for row, (value, low, high) in enumerate(ends)
+        ]
+        if self.is_difference:
+            ax.axvline(0, color="0.6", linewidth=1, zorder=0)
+        ax.set(yticks=range(len(self.models)), yticklabels=self.models, xlabel=self.label)
+        ax.set_ylim(len(self.models) - 0.5, -0.5)  # the first model on top
+        ax.grid(axis="x", alpha=0.3)
+        self.ax_ = ax
+        self.figure_ = ax.figure
+        return self

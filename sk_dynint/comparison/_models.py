@@ -1,0 +1,73 @@
+"""The models that have a name."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from sklearn.base import BaseEstimator
+
+from sk_dynint._dynint import DynIntClassifier
+from sk_dynint.interactions import VARIANTS
+
+from ._references import CatBoost, HistGradientBoosting, LightGBM, OneHotLogisticRegression
+
+try:
+    from sk_dynint._baseline import MODELS as BASELINES
+    from sk_dynint._baseline import BaselineClassifier
+except ModuleNotFoundError:  # as long as it is not part of the package
+    BASELINES = {}
+
+_LIBRARIES = ("lightgbm", "catboost")
+"""Models that need a library of their own name; the extra `bench` has them."""
+
+MODELS: dict[str, Callable[..., BaseEstimator]] = {
+    **{name: partial(DynIntClassifier, variant=name) for name in VARIANTS},
+    **{name: partial(BaselineClassifier, model=name) for name in BASELINES},
+    "lightgbm": LightGBM,
+    "catboost": CatBoost,
+    "hgb": HistGradientBoosting,
+    "onehot-lr": OneHotLogisticRegression,
+}
+"""Name -> what makes an estimator of it."""
+
+
+def make_model(name: str, params: Mapping[str, Any] | None = None) -> BaseEstimator:
+    """Return a new estimator.
+
+    Parameters
+    ----------
+    name : str
+        One of the keys of ``MODELS``: the variants of DynInt ("pin", "da", "dgp", "dwp"), its
+        competitors (those of ``BaselineClassifier``), "hgb" and "onehot-lr" of scikit-learn,
+        "lightgbm", "catboost".
+    params : mapping, default=None
+        Parameters to set.
+
+    Returns
+    -------
+    estimator : object
+
+    Raises
+    ------
+    ValueError
+        If there is no such model, or no such parameter.
+    ImportError
+        If its library is not installed.
+
+    Examples
+    --------
+    >>> from sk_dynint.comparison import make_model
+    >>> make_model("dwp", {"n_layers": 2})
+    DynIntClassifier(n_layers=2, variant='dwp')
+    """
+    if name not in MODELS:
+        raise ValueError(f"There is no model {name!r}; there are {', '.join(MODELS)}.")
+    if name in _LIBRARIES and importlib.util.find_spec(name) is None:
+        raise ImportError(
+            f"Model {name!r} needs {name}: pip install {name}, or 'sk-dynint[bench]', which has "
+            "all that the benchmarks compare with."
+        )
+    return MODELS[name]().set_params(**params or {})

@@ -1,0 +1,223 @@
+"""What a table of runs says: means, deviations, and differences with their intervals."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri, stdtrit
+from scipy.stats import rankdata
+
+from ._runs import load_predictions, predictions_path
+
+SCORES = ("auc", "logloss", "rig")
+COMPARED = ("auc", "logloss")
+
+Floats = NDArray[np.float64]
+
+
+class Interval(NamedTuple):
+    """A difference and the bounds of its confidence interval."""
+
+    difference: float
+    low: float
+    high: float
+
+
+def summarize(
+    runs: pd.DataFrame,
+    reference: str | None = None,
+    *,
+    predictions: str | PathLike[str] | None = None,
+    confidence: float = 0.95,
+) -> pd.DataFrame:
+    """Summarise the runs of :func:`compare`, and compare each model with a reference.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        As :func:`compare` returns it; of one table and one split.
+    reference : str, default=None
+        The model from which differences are taken. None: no differences.
+    predictions : path, default=None
+        The folder that was given to :func:`compare`. It is read for models that share only one
+        seed with the reference.
+    confidence : float, default=0.95
+        Of the intervals.
+
+    Returns
+    -------
+    summary : DataFrame
+        A line for each model: n_seeds; auc, logloss and rig, with _sd, the standard deviation over
+        seeds (NaN with one seed); the means of n_parameters_embedding, n_parameters_other,
+        fit_seconds, train_rows_per_second and predict_rows_per_second. With a reference also
+        auc_difference, auc_low, auc_high and the same of logloss: model minus reference.
+
+    Notes
+    -----
+    *Several seeds.* The differences of the seeds that both models have, paired, with Student's t.
+    Random splits of one table overlap, so their differences are not quite independent: the
+    interval speaks of other splits of this table and tends to be too narrow for other tables. After
+    a split by time, seeds share the test rows, and the interval speaks of the random start alone.
+
+    *One seed.* Test rows are the sample: DeLong's covariance of two AUCs, and the paired
+    differences of the rows' logloss, both with the normal distribution. Needs `predictions`; else
+    the bounds are NaN.
+
+    References
+    ----------
+    E. DeLong, D. DeLong and D. Clarke-Pearson, *Comparing the areas under two or more correlated
+    receiver operating characteristic curves*, Biometrics 44, 1988.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sk_dynint import summarize
+    >>> runs = pd.DataFrame(
+    ...     {
+    ...         "model": ["pin", "da"] * 3,
+    ...         "seed": [0, 0, 1, 1, 2, 2],
+    ...         "auc": [0.70, 0.72, 0.71, 0.72, 0.69, 0.72],
+    ...         "logloss": [0.50, 0.49, 0.51, 0.50, 0.52, 0.50],
+    ...     }
+    ... )
+    >>> summary = summarize(runs, reference="pin")
+    >>> summary[["n_seeds", "auc", "auc_difference", "auc_low", "auc_high"]].round(3)
+           n_seeds   auc  auc_difference  auc_low  auc_high
+    model
+    pin          3  0.70            0.00      NaN       NaN
+    da           3  0.72            0.02   -0.005     0.045
+    """
+    _check_runs(runs, reference, confidence)
+    groups = runs.groupby("model", sort=False)
+    columns: dict[str, Any] = {"n_seeds": groups.size()}
+    for name in (*SCORES, *_means(runs)):
+        if name in runs:
+            columns[name] = groups[name].mean()
+        if name in runs and name in SCORES:
+            columns[f"{name}_sd"] = groups[name].std()
+    summary = pd.DataFrame(columns)
+    if reference is None:
+        return summary
+    for score in COMPARED:
+        intervals = [
+            _compare(runs, score, str(model), reference, predictions, confidence)
+            for model in summary.index
+        ]
+        for part, values in zip(Interval._fields, zip(*intervals, strict=True), strict=True):
+            summary[f"{score}_{part}"] = values
+    return summary
+
+
+def _means(runs: pd.DataFrame) -> list[str]:
+    """Return the columns of sizes and speeds."""
+    return [name for name in runs if name.startswith("n_parameters_") or "seconds" in name] + [
+        name for name in runs if name.endswith("_per_second")
+    ]
+
+
+def _check_runs(runs: pd.DataFrame, reference: str | None, confidence: float) -> None:
+    if absent := [name for name in ("model", "seed", *COMPARED) if name not in runs]:
+        raise ValueError(f"runs has no column {absent[0]!r}; it has {list(runs)}.")
+    if "fingerprint" in runs and runs["fingerprint"].nunique() > 1:
+        raise ValueError(
+            f"runs are of {runs['fingerprint'].nunique()} tables or splits; summarize one at a "
+            "time (column 'fingerprint' tells them apart)."
+        )
+    if (repeated := runs.duplicated(["model", "seed"])).any():
+        model, seed = runs.loc[repeated, ["model", "seed"]].iloc[0]
+        raise ValueError(f"runs has more than one line of {model!r} with seed {seed}.")
+    if reference is not None and reference not in set(runs["model"]):
+        raise ValueError(
+            f"reference={reference!r} is not among the models: {list(runs['model'].unique())}."
+        )
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must be between 0 and 1, got {confidence}.")
+
+
+def _compare(
+    runs: pd.DataFrame,
+    score: str,
+    model: str,
+    reference: str,
+    predictions: str | PathLike[str] | None,
+    confidence: float,
+) -> Interval:
+    """Return the difference of a model from the reference in a score."""
+    if model == reference:
+        return Interval(0.0, np.nan, np.nan)
+    scores = runs.pivot(index="seed", columns="model", values=score)
+    differences = (scores[model] - scores[reference]).dropna()
+    if len(differences) != 1 or predictions is None:
+        return paired_t(differences, confidence)
+    seed = int(differences.index[0])
+    fingerprint = runs["fingerprint"].iloc[0]
+    (y, p), (y_reference, p_reference) = (
+        load_predictions(predictions_path(predictions, name, seed), fingerprint)
+        for name in (model, reference)
+    )
+    assert np.array_equal(y, y_reference)
+    compare_rows = {"auc": delong, "logloss": paired_logloss}[score]
+    return compare_rows(y, p, p_reference, confidence)
+
+
+def paired_t(differences: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Return the mean of differences, with Student's interval."""
+    d = np.asarray(differences, dtype=np.float64)
+    if len(d) < 2:
+        return Interval(float(d.mean()) if len(d) else np.nan, np.nan, np.nan)
+    half = stdtrit(len(d) - 1, (1 + confidence) / 2) * d.std(ddof=1) / np.sqrt(len(d))
+    return _around(d.mean(), half)
+
+
+def delong(y: ArrayLike, p: Floats, p_reference: Floats, confidence: float = 0.95) -> Interval:
+    r"""Return the difference of two AUCs on the same rows, with DeLong's interval.
+
+    The AUC is the mean over positives of the share of negatives ranked below, and the mean over
+    negatives of the share of positives ranked above (ties count half). With these shares
+    :math:`V_{10}` and :math:`V_{01}`, each of two models, the variance of the difference is that of
+    the difference of the :math:`V_{10}` over the number of positives plus that of the
+    :math:`V_{01}` over the number of negatives.
+    """
+    positive = np.asarray(y) == 1
+    shares, shares_reference = (_shares(positive, scores) for scores in (p, p_reference))
+    difference = shares[positive].mean() - shares_reference[positive].mean()
+    variance = sum(
+        np.var((shares - shares_reference)[rows], ddof=1) / rows.sum()
+        for rows in (positive, ~positive)
+    )
+    return _around(difference, ndtri((1 + confidence) / 2) * np.sqrt(variance))
+
+
+def _shares(positive: NDArray[np.bool_], scores: Floats) -> Floats:
+    """Return the share of the other class that each row is on the right side of."""
+    ranks = rankdata(scores)
+    shares = np.empty(len(scores))
+    for rows, right in ((positive, 1), (~positive, -1)):
+        below = ranks[rows] - rankdata(scores[rows])
+        share = below / (~rows).sum()
+        shares[rows] = share if right > 0 else 1 - share
+    return shares
+
+
+def paired_logloss(
+    y: ArrayLike, p: Floats, p_reference: Floats, confidence: float = 0.95
+) -> Interval:
+    """Return the difference of two loglosses on the same rows, with the normal interval."""
+    d = row_logloss(y, p) - row_logloss(y, p_reference)
+    half = ndtri((1 + confidence) / 2) * d.std(ddof=1) / np.sqrt(len(d))
+    return _around(d.mean(), half)
+
+
+def row_logloss(y: ArrayLike, p: Floats) -> Floats:
+    """Return the cross-entropy of each row, clipped as in scikit-learn's `log_loss`."""
+    eps = np.finfo(np.float64).eps
+    p = np.clip(p, eps, 1 - eps)
+    return -np.where(np.asarray(y) == 1, np.log(p), np.log1p(-p))
+
+
+def _around(middle: float, half: float) -> Interval:
+    return Interval(float(middle), float(middle - half), float(middle + half))

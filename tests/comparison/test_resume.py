@@ -1,0 +1,129 @@
+"""compare with `out`: what was finished stays, what was cut off is made again."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sk_dynint import compare, summarize
+from sk_dynint.comparison._runs import _append
+from tests.comparison.conftest import Recorder
+
+TWO = {"a": Recorder(), 'b, "c"': Recorder(noise=1)}
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "runs.csv"
+
+
+def test_file_and_frame_agree(table, out):
+    runs = compare(*table, TWO, seeds=2, out=out)
+    pd.testing.assert_frame_equal(pd.read_csv(out).astype(runs.dtypes), runs)
+    pd.testing.assert_frame_equal(compare(*table, TWO, seeds=2, out=out), runs)
+
+
+def test_finished_runs_are_not_made_again(table, out, log):
+    compare(*table, TWO, seeds=2, out=out)
+    assert len(log) == 4
+    more = TWO | {"d": Recorder(noise=2)}
+    runs = compare(*table, more, seeds=3, out=out)
+    assert len(log) == 4 + 5
+    assert len(runs) == 9
+    assert len(compare(*table, {"a": Recorder()}, seeds=[2], out=out)) == 1
+    assert len(log) == 9
+
+
+def test_killed_in_the_middle(table, out, log):
+    class Killed(Recorder):
+        fatal = True
+
+        def fit(self, X, y):
+            if self.fatal and self.random_state == 1:
+                raise RuntimeError("killed")
+            return super().fit(X, y)
+
+    models = {"a": Recorder(), "b": Killed()}
+    with pytest.raises(RuntimeError, match="killed"):
+        compare(*table, models, seeds=3, out=out)
+    assert [(run.model, run.seed) for run in pd.read_csv(out).itertuples()] == [
+        ("a", 0), ("b", 0), ("a", 1),
+    ]  # fmt: skip
+    Killed.fatal = False
+    runs = compare(*table, models, seeds=3, out=out)
+    assert len(log) == 6
+    assert runs["auc"].notna().all()
+    assert len(pd.read_csv(out)) == 6
+
+
+@pytest.mark.parametrize("kept", [0, 1, 30, -1, -40], ids=str)
+def test_a_half_written_line_is_made_again(table, out, log, kept):
+    """`kept` bytes of the file (from the start), or all but so many."""
+    expected = compare(*table, TWO, seeds=1, out=out)
+    scores = ["model", "seed", "auc", "logloss", "estimator", "fingerprint"]
+    content = out.read_bytes()
+    out.write_bytes(content[:kept])
+    runs = compare(*table, TWO, seeds=1, out=out)
+    pd.testing.assert_frame_equal(runs[scores], expected[scores])
+    assert len(log) == 2 + (1 if kept < 0 else 2)
+    assert out.read_bytes().count(b"\n") == 3
+    assert len(pd.read_csv(out)) == 2
+
+
+def test_a_line_is_one_write(tmp_path, monkeypatch):
+    writes = []
+    monkeypatch.setattr("os.write", lambda descriptor, text: writes.append(text))
+    _append(tmp_path / "x.csv", b"1,2\n")
+    assert writes == [b"1,2\n"]
+
+
+def test_other_data_or_split_is_refused(table, out):
+    X, y = table
+    compare(X, y, {"a": Recorder()}, seeds=1, out=out)
+    changed = X.copy()
+    changed.loc[499, "site"] = "z"
+    flipped = np.where(np.arange(500) == 7, np.where(y == "yes", "no", "yes"), y)
+    renamed = X.assign(more=1).rename(columns={"site": "page"}).drop(columns="more")
+    for args, more in [
+        ((changed, y), {}),
+        ((X, flipped), {}),
+        ((renamed, y), {}),
+        ((X[:-1], y[:-1]), {}),
+        ((X, y), {"time": np.arange(500)}),
+    ]:
+        before = out.read_bytes()
+        with pytest.raises(ValueError, match=r"runs.csv holds runs on other data or another split"):
+            compare(*args, {"a": Recorder()}, seeds=1, out=out, **more)
+        assert out.read_bytes() == before
+
+
+def test_other_parameters_under_the_same_name_are_refused(table, out):
+    compare(*table, {"a": Recorder()}, seeds=1, out=out)
+    with pytest.raises(
+        ValueError, match=r"runs of 'a' as Recorder\(\), not as Recorder\(noise=2\)"
+    ):
+        compare(*table, {"a": Recorder(noise=2)}, seeds=1, out=out)
+
+
+@pytest.mark.parametrize("content", ["x,y\n1,2\n", "x,y\n1,2", "model"], ids=repr)
+def test_foreign_files_are_refused_and_left_alone(table, out, content):
+    out.write_text(content + "" if content != "model" else "model;seed")
+    before = out.read_bytes()
+    with pytest.raises(ValueError, match=r"is no table of runs: its first line is b'"):
+        compare(*table, {"a": Recorder()}, out=out)
+    assert out.read_bytes() == before
+
+
+def test_predictions_are_kept_and_missing_ones_made(table, out, tmp_path, log):
+    folder = tmp_path / "predictions"
+    options = {"seeds": 1, "out": out, "predictions": folder}
+    runs = compare(*table, TWO, **options)
+    assert len(list(folder.glob("*.npz"))) == 2
+    compare(*table, TWO, **options)
+    assert len(log) == 2
+    next(folder.glob("a-*.npz")).unlink()
+    compare(*table, TWO, **options)
+    assert len(log) == 3
+    summary = summarize(runs, "a", predictions=folder)
+    assert summary["auc_low"].notna().tolist() == [False, True]
+    with pytest.raises(ValueError, match="predictions of other data or another split"):
+        summarize(runs.assign(fingerprint="0"), "a", predictions=folder)
