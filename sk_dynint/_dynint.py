@@ -105,6 +105,10 @@ class DynIntClassifier(BaseCTRClassifier):
         Factor for the weight of each class.
     warm_start : bool, default=False
         Whether `fit` goes on from the last call: same levels, same weights.
+    precision : {"fp32", "bf16"}, default="fp32"
+        What the matrix products of training compute in.  "bf16" is faster on processors that have
+        it, and costs about three digits of each product; the table, the optimizer's sums and
+        predictions keep single precision.
     device : str or torch.device, default="cpu"
         Where to train and predict.
     random_state : int, RandomState instance or None, default=None
@@ -197,6 +201,7 @@ class DynIntClassifier(BaseCTRClassifier):
         callbacks: list[Any] | None = None,
         class_weight: dict[Any, float] | Literal["balanced"] | None = None,
         warm_start: bool = False,
+        precision: Literal["fp32", "bf16"] = "fp32",
         device: str | torch.device = "cpu",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -227,6 +232,7 @@ class DynIntClassifier(BaseCTRClassifier):
         self.callbacks = callbacks
         self.class_weight = class_weight
         self.warm_start = warm_start
+        self.precision = precision
         self.device = device
         self.random_state = random_state
         self.verbose = verbose

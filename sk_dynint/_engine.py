@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import count
 from typing import Any, Literal
 
@@ -36,6 +37,9 @@ class Workers:
     def __init__(self, n_workers: int) -> None:
         self.n_workers = n_workers
         self._pool: ThreadPoolExecutor | None = None
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.n_workers))
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -94,7 +98,7 @@ class AutogradBody:
         self.coefficient = penalty
         self.dtype = dtype
 
-    def load(self) -> None:
+    def load(self, training: bool = False) -> None:
         """Nothing to prepare."""
 
     def forward(self, embedding: Tensor, training: bool = False) -> Tensor:
@@ -145,21 +149,31 @@ class Engine:
         n_threads: int | None = None,
     ) -> None:
         self.module = module
-        kernel = find_kernel(module.body, penalty)
+        self.kernel = find_kernel(module.body, penalty)
         on_cpu = module.bias.device.type == "cpu"
-        n_workers = (n_threads or torch.get_num_threads()) if kernel and on_cpu else 1
+        n_workers = (n_threads or torch.get_num_threads()) if self.kernel and on_cpu else 1
         self.workers = Workers(n_workers)
-        self.bodies: list[Any]
-        dtype = PRECISIONS[precision]
-        if kernel:
-            self.block = KERNEL_BLOCK
-            self.bodies = [kernel(module.body, dtype) for _ in range(n_workers)]
-        else:
-            self.block = AUTOGRAD_BLOCK
-            self.bodies = [AutogradBody(module.body, penalty, dtype)]
-        self.static_penalty = penalty if kernel else 0.0
+        self.block = KERNEL_BLOCK if self.kernel else AUTOGRAD_BLOCK
+        self.penalty = penalty
+        self.precision = PRECISIONS[precision]
         self.tables = [t for t in (module.embedding, module.first_order) if t is not None]
         self._position: Tensor | None = None
+
+    @cached_property
+    def learners(self) -> list[Any]:
+        """Bodies that take gradients, one for each worker."""
+        if self.kernel:
+            return [self.kernel(self.module.body, self.precision) for _ in self.workers]
+        return [AutogradBody(self.module.body, self.penalty, self.precision)]
+
+    @cached_property
+    def scorers(self) -> list[Any]:
+        """Bodies that predict, in the precision of the parameters."""
+        if self.kernel and self.precision is None and "learners" in vars(self):
+            return self.learners
+        if self.kernel:
+            return [self.kernel(self.module.body) for _ in self.workers]
+        return [AutogradBody(self.module.body)]
 
     # -------------------------------------------------------------- prediction
 
@@ -170,11 +184,11 @@ class Engine:
 
         def work(body: Any, share: range) -> None:
             body.load()
-            for block in self._blocks(share):
+            for block in self._blocks(share, self.block):
                 embedding, *first = (table(codes[block]) for table in self.tables)
                 out[block] = self._sum(body.forward(embedding), *first)
 
-        self.workers.map(work, self.bodies, self._shares(len(codes)))
+        self.workers.map(work, self.scorers, self._shares(len(codes)))
         return out
 
     def _sum(self, logit: Tensor, first_order: Tensor | None = None) -> Tensor:
@@ -184,12 +198,12 @@ class Engine:
 
     def _shares(self, n_rows: int) -> list[range]:
         """Rows of each body: equal parts, fewer if there are few rows."""
-        share = max(-(-n_rows // len(self.bodies)), 32)
+        share = max(-(-n_rows // self.workers.n_workers), 32)
         return [range(i, min(i + share, n_rows)) for i in range(0, n_rows, share)]
 
-    def _blocks(self, share: range) -> Iterator[slice]:
-        for start in range(share.start, share.stop, self.block):
-            yield slice(start, min(start + self.block, share.stop))
+    def _blocks(self, share: range, size: int) -> Iterator[slice]:
+        for start in range(share.start, share.stop, size):
+            yield slice(start, min(start + size, share.stop))
 
     # ---------------------------------------------------------------- training
 
@@ -209,9 +223,9 @@ class Engine:
         row_wise = getattr(self.module.body, "row_wise", True)
 
         def work(body: Any, share: range) -> list[Tensor]:
-            body.load()
+            body.load(training=True)
             part_grads = [torch.zeros_like(part) for part in parts]
-            for block in self._blocks(share) if row_wise else [slice(0, len(codes))]:
+            for block in self._blocks(share, self.block if row_wise else len(codes)):
                 slot = slots[block].flatten()
                 looked_up = [part.index_select(0, slot) for part in parts]
                 embedding, *first = (x.view(-1, codes.shape[1], x.shape[1]) for x in looked_up)
@@ -227,16 +241,16 @@ class Engine:
             return part_grads
 
         shares = self._shares(len(codes))
-        results = self.workers.map(work, self.bodies, shares)
+        results = self.workers.map(work, self.learners, shares)
         for table, part_grads in zip(self.tables, zip(*results, strict=True), strict=True):
             table.set_gradient(touched, sum_in_place(part_grads))
         bias.grad = ((torch.sigmoid(logits) - target) * weight).sum()
-        self.bodies[0].store_gradients(self.bodies[1 : len(shares)])
-        if self.static_penalty:
+        self.learners[0].store_gradients(self.learners[1 : len(shares)])
+        if self.kernel and self.penalty:
             with torch.enable_grad():
                 penalty = self.module.penalty()
             if isinstance(penalty, Tensor):
-                penalty.backward(self.static_penalty * weight.sum())
+                penalty.backward(self.penalty * weight.sum())
         return logits
 
     def _distinct(self, rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from itertools import chain, count, islice
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,9 @@ Batch = tuple[Tensor, tuple[Tensor, Tensor]]
 
 EVALUATION_BLOCK = 8192
 """Rows in a batch when nothing is learnt from it."""
+
+SHORT = 64
+"""Up to this many rows are predicted by the module itself, without a kernel to prepare."""
 
 METRICS = {"logloss": ("valid_loss", True), "auc": ("valid_auc", False)}
 """What may decide about early stopping: name -> (history column, lower is better)."""
@@ -108,8 +111,15 @@ class CTRNet(NeuralNet):
     average: WeightAverage | None = None
     engine: Engine | None = None
 
-    def __init__(self, *args: Any, orthogonal_penalty: float = 0.0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        orthogonal_penalty: float = 0.0,
+        precision: Literal["fp32", "bf16"] = "fp32",
+        **kwargs: Any,
+    ) -> None:
         self.orthogonal_penalty = orthogonal_penalty
+        self.precision = precision
         super().__init__(
             *args,
             criterion=torch.nn.BCEWithLogitsLoss,
@@ -206,7 +216,9 @@ class CTRNet(NeuralNet):
         self.stop_requested = False
         batches = Batches(table, batch_size, period=period, passes=passes, seed=seed)
         valid_batches = None if valid is None else Batches(valid, EVALUATION_BLOCK)
-        self.engine = Engine(self.module_, penalty=self.orthogonal_penalty)
+        self.engine = Engine(
+            self.module_, penalty=self.orthogonal_penalty, precision=self.precision
+        )
         try:
             with self.engine.workers.running():
                 self.optimizer_.map = self.engine.workers.map
@@ -220,10 +232,16 @@ class CTRNet(NeuralNet):
             self.module_.train(False)
 
     def logits(self, codes: np.ndarray) -> np.ndarray:
-        """Logits of encoded rows, by several threads if there are many rows."""
-        engine = Engine(self.module_, n_threads=1 if len(codes) <= 4 * KERNEL_BLOCK else None)
-        with engine.workers.running():
-            logits = engine.logits(torch.from_numpy(codes).to(self.device))
+        """Logits of encoded rows: by several threads if there are many, at once if a few."""
+        rows = torch.from_numpy(codes).to(self.device)
+        n_rows = len(rows)
+        if n_rows <= SHORT:
+            with torch.inference_mode():
+                logits = self.module_(rows)
+        else:
+            engine = Engine(self.module_, n_threads=1 if n_rows <= 4 * KERNEL_BLOCK else None)
+            with engine.workers.running():
+                logits = engine.logits(rows)
         return logits.cpu().numpy().astype(np.float64)
 
 

@@ -83,20 +83,22 @@ class StackKernel:
 
     def pack(self, name: str, shape: tuple[int, ...], pieces: Any) -> None:
         """Make the array `name`, zero but for the given (parameter, index, shape)."""
-        like = {"device": self.device}
-        self.packed[name] = torch.zeros(shape, dtype=self.dtype, **like)
-        self.gradients[name] = torch.zeros(shape, dtype=self.stack.output.dtype, **like)
+        self.packed[name] = torch.zeros(shape, dtype=self.dtype, device=self.device)
         self.pieces += [Piece(p, name, index, size) for p, index, size in pieces]
 
-    def load(self) -> None:
-        """Read the parameters and forget all gradients."""
-        with torch.no_grad():
-            for p, name, index, shape in self.pieces:
-                self.packed[name][index].copy_(p.view(shape))
-            output = self.stack.output.repeat(self.stack.n_repeats)
-            self.packed["output"][: self.inner_width].copy_(output)
-        for gradient in self.gradients.values():
-            gradient.zero_()
+    def load(self, training: bool = False) -> None:
+        """Read the parameters; for `training`, start the sums of their gradients at zero."""
+        for p, name, index, shape in self.pieces:
+            self.packed[name][index].copy_(p.detach().view(shape))
+        output = self.stack.output.detach().repeat(self.stack.n_repeats)
+        self.packed["output"][: self.inner_width].copy_(output)
+        if not training:
+            return
+        for name, packed in self.packed.items():
+            if name in self.gradients:
+                self.gradients[name].zero_()
+            else:
+                self.gradients[name] = torch.zeros_like(packed, dtype=self.stack.output.dtype)
 
     def store_gradients(self, others: list[StackKernel]) -> None:
         """Hand the sums of the gradients since `load`, here and in `others`, to the parameters."""
