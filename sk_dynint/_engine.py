@@ -91,9 +91,7 @@ class AutogradBody:
         Precision of matrix products, by autocast; None means that of the parameters.
     """
 
-    def __init__(
-        self, body: nn.Module, penalty: float = 0.0, dtype: torch.dtype | None = None
-    ) -> None:
+    def __init__(self, body: Any, penalty: float = 0.0, dtype: torch.dtype | None = None) -> None:
         self.body = body
         self.coefficient = penalty
         self.dtype = dtype
@@ -247,11 +245,19 @@ class Engine:
         bias.grad = ((torch.sigmoid(logits) - target) * weight).sum()
         self.learners[0].store_gradients(self.learners[1 : len(shares)])
         if self.kernel and self.penalty:
-            with torch.enable_grad():
-                penalty = self.module.penalty()
-            if isinstance(penalty, Tensor):
-                penalty.backward(self.penalty * weight.sum())
+            self._add_penalty_gradients(self.penalty * weight.sum())
         return logits
+
+    def _add_penalty_gradients(self, coefficient: Tensor) -> None:
+        """Of a penalty that depends on parameters only: a kernel leaves it out."""
+        with torch.enable_grad():
+            penalty = self.module.penalty()
+        if isinstance(penalty, Tensor):
+            parameters = list(self.module.body.parameters())
+            gradients = torch.autograd.grad(penalty, parameters, allow_unused=True)
+            for p, gradient in zip(parameters, gradients, strict=True):
+                if gradient is not None and p.grad is not None:
+                    p.grad.add_(gradient * coefficient)
 
     def _distinct(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return the distinct table rows in a batch, and the position among them of each.

@@ -21,6 +21,7 @@ from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
 from sk_dynint._engine import KERNEL_BLOCK, Engine
+from sk_dynint.optim import RowOptimizer
 
 Batch = tuple[Tensor, tuple[Tensor, Tensor]]
 
@@ -221,11 +222,13 @@ class CTRNet(NeuralNet):
         )
         try:
             with self.engine.workers.running():
-                self.optimizer_.map = self.engine.workers.map
+                if isinstance(self.optimizer_, RowOptimizer):
+                    self.optimizer_.map = self.engine.workers.map
                 self.partial_fit((batches, valid_batches))
         finally:  # what belongs to this run must not travel with the fitted net
             self.average = self.engine = None
-            vars(self.optimizer_).pop("map", None)
+            if isinstance(self.optimizer_, RowOptimizer):
+                self.optimizer_.map = None
             self.callbacks = []
             self.initialize_callbacks()
             self._forget_batches()

@@ -51,3 +51,9 @@ def make_clicks(n_samples=600, seed=0):
 def clicks():
     """600 rows of :func:`make_clicks`; copy before changing it."""
     return make_clicks()
+
+
+@pytest.fixture(scope="session")
+def many_clicks():
+    """4,000 other rows of :func:`make_clicks`; copy before changing them."""
+    return make_clicks(4_000, seed=1)

@@ -18,7 +18,7 @@ class DynamicActivationKernel(StackKernel):
 
     @classmethod
     def serves(cls, layer: DynamicActivation, penalty: float) -> bool:
-        """One gate for a row, from the flat embedding."""
+        """Whether there is one gate for a row, from the flat embedding."""
         return layer.gate_depth == 1 and layer.gate.gate_input == "flatten"
 
     def set_up(self) -> None:
@@ -35,7 +35,7 @@ class DynamicActivationKernel(StackKernel):
     def mix_backward(self, mixed_grad: Tensor, g: Tensor) -> None:
         """Through the gates, then as a static layer."""
         gate_grad = self.array("gate_grad", *self.gate.shape)
-        by_entry = torch.mul(mixed_grad, self.product, out=self.array("mixed", *self.product.shape))
+        by_entry = torch.mul(mixed_grad, self.product, out=self.product)
         torch.sum(by_entry, 1, keepdim=True, out=gate_grad)
         mixed_grad.mul_(self.gate)
         gate_grad.mul_(self.gate).addcmul_(gate_grad, self.gate, value=-0.5)  # of 2σ: G (1 - G/2)
@@ -72,7 +72,7 @@ class DynamicActivation(InteractionLayer):
     Shape: (B, d, W), (B, d, W) -> (B, d, W).  One gate network for each layer.
     """
 
-    kernel = DynamicActivationKernel
+    stack_kernel = DynamicActivationKernel
 
     def __init__(
         self,

@@ -27,8 +27,8 @@ class DynamicGeneratedParametersKernel(StackKernel):
 
     @classmethod
     def serves(cls, layer: DynamicGeneratedParameters, penalty: float) -> bool:
-        """A diagonal Σ from the flat embedding."""
-        options = layer.kernel_shape, layer.activation, layer.gate.gate_input
+        """Whether Σ is diagonal, twice a sigmoid, and comes from the flat embedding."""
+        options = layer.kernel, layer.activation, layer.gate.gate_input
         return options == ("diagonal", "sigmoid", "flatten")
 
     def set_up(self) -> None:
@@ -117,7 +117,7 @@ class DynamicGeneratedParameters(InteractionLayer):
     U = V = 0 is a stationary point for every parameter of the layer.
     """
 
-    kernel = DynamicGeneratedParametersKernel
+    stack_kernel = DynamicGeneratedParametersKernel
 
     def __init__(
         self,
@@ -155,13 +155,13 @@ class DynamicGeneratedParameters(InteractionLayer):
         start = _scaled_orthogonal if init == "orthogonal" else glorot
         self.u = start(width, rank)
         self.v = start(width, rank)
-        self.kernel_shape = kernel
+        self.kernel = kernel
         n_outputs = rank if kernel == "diagonal" else rank * rank
         self.gate = GateNetwork(width, depth, n_outputs, reduction=reduction, gate_input=gate_input)
 
     def sigma(self, x0: Tensor) -> Tensor:
         """Σ of every instance: its diagonal (B, K), or the whole (B, K, K) if `kernel="full"`."""
-        if self.kernel_shape == "full":
+        if self.kernel == "full":
             s = self.gate(x0).view(-1, self.rank, self.rank)
             return s + torch.eye(self.rank, dtype=s.dtype, device=s.device)
         return ACTIVATIONS[self.activation](self.gate(x0))
@@ -170,7 +170,7 @@ class DynamicGeneratedParameters(InteractionLayer):
         """Apply Eq. (8), right to left."""
         q = x0 @ self.v  # (B, d, K)
         sigma = self.sigma(x0)
-        q = q * sigma.unsqueeze(1) if self.kernel_shape == "diagonal" else q @ sigma.mT
+        q = q * sigma.unsqueeze(1) if self.kernel == "diagonal" else q @ sigma.mT
         return torch.addcmul(x, x, functional.linear(q, self.u))  # Eq. (8)
 
     def penalty(self) -> Tensor | float:

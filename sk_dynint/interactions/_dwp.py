@@ -22,7 +22,7 @@ class DynamicWeightedParametersKernel(StackKernel):
 
     @classmethod
     def serves(cls, layer: DynamicWeightedParameters, penalty: float) -> bool:
-        """The low-rank paradigm, from the flat embedding; not the penalty, of every instance."""
+        """Whether it is the low-rank paradigm, from the flat embedding, without a penalty."""
         return not penalty and not layer.explicit and layer.gate.gate_input == "flatten"
 
     def set_up(self) -> None:
@@ -114,7 +114,7 @@ class DynamicWeightedParameters(InteractionLayer):
     """
 
     offset: Tensor
-    kernel = DynamicWeightedParametersKernel
+    stack_kernel = DynamicWeightedParametersKernel
 
     def __init__(
         self,

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class Piece(NamedTuple):
-    """Where a parameter stands in a packed array: ``array[index]`` has `shape`, its own reshaped."""
+    """Where a parameter, in a certain shape, stands in the packed array of that name."""
 
     parameter: nn.Parameter
     name: str
-    index: tuple[Any, ...]
+    place: tuple[Any, ...]
     shape: tuple[int, ...]
 
 
@@ -82,14 +82,14 @@ class StackKernel:
         raise NotImplementedError
 
     def pack(self, name: str, shape: tuple[int, ...], pieces: Any) -> None:
-        """Make the array `name`, zero but for the given (parameter, index, shape)."""
+        """Make the array `name`, zero but for the given (parameter, place, shape)."""
         self.packed[name] = torch.zeros(shape, dtype=self.dtype, device=self.device)
-        self.pieces += [Piece(p, name, index, size) for p, index, size in pieces]
+        self.pieces += [Piece(p, name, place, size) for p, place, size in pieces]
 
     def load(self, training: bool = False) -> None:
         """Read the parameters; for `training`, start the sums of their gradients at zero."""
-        for p, name, index, shape in self.pieces:
-            self.packed[name][index].copy_(p.detach().view(shape))
+        for p, name, place, shape in self.pieces:
+            self.packed[name][place].copy_(p.detach().view(shape))
         output = self.stack.output.detach().repeat(self.stack.n_repeats)
         self.packed["output"][: self.inner_width].copy_(output)
         if not training:
@@ -105,8 +105,8 @@ class StackKernel:
         for other in others:
             for name, gradient in self.gradients.items():
                 gradient += other.gradients[name]
-        for p, name, index, _ in self.pieces:
-            p.grad = self.gradients[name][index].reshape(p.shape)
+        for p, name, place, _ in self.pieces:
+            p.grad = self.gradients[name][place].reshape(p.shape)
         output = self.gradients["output"][: self.inner_width]
         self.stack.output.grad = output.view(self.stack.n_repeats, -1).sum(0)
 
@@ -142,12 +142,12 @@ class StackKernel:
         self.add_product("output", logit_grad.expand(-1, depth).reshape(1, -1), self.xs[-1])
         g, output = self.array("g", *shape), self.packed["output"]
         torch.mul(logit_grad.unsqueeze(2), output.expand(depth, width), out=g)
-        mixed_grad = self.array("mixed_grad", n_rows, depth, self.n_layers, width)
-        layers = zip(self.xs, self.mixed.unbind(2), mixed_grad.unbind(2), strict=False)
-        for x, m, m_grad in reversed(list(layers)):
-            torch.mul(g, x, out=m_grad)
-            torch.addcmul(g, g, m, out=g)
-        self.mix_backward(mixed_grad, g)
+        g_next = self.array("g_next", *shape)
+        for x, m in zip(reversed(self.xs[:-1]), reversed(self.mixed.unbind(2)), strict=True):
+            torch.addcmul(g, g, m, out=g_next)
+            torch.mul(g, x, out=m)  # its gradient takes the place of M_l
+            g, g_next = g_next, g
+        self.mix_backward(self.mixed, g)
         dtype = self.stack.output.dtype
         if g.dtype != dtype:  # a permutation that also converts would be slow
             g = self.array("x0_grad", *shape, dtype=dtype).copy_(g)
@@ -160,7 +160,10 @@ class StackKernel:
         raise NotImplementedError
 
     def mix_backward(self, mixed_grad: Tensor, g: Tensor) -> None:
-        """Add the gradients of the packed arrays up, and that of ``x0`` to `g`."""
+        """Add the gradients of the packed arrays up, and that of ``x0`` to `g`.
+
+        `mixed_grad` stands where `mix` left M.
+        """
         raise NotImplementedError
 
     def add_product(self, name: str, left: Tensor, right: Tensor, index: Any = ...) -> None:
@@ -181,12 +184,12 @@ class StackKernel:
 
     def _split(self, x: Tensor) -> Tensor:
         """(B, d, padded W) seen as (B, d, H, F)."""
-        return x[..., : self.inner_width].unflatten(2, (self.stack.n_subspaces, -1))
+        return x[..., : self.inner_width].view(*x.shape[:2], self.stack.n_subspaces, -1)
 
     def _split_embedding(self, embedding: Tensor) -> Tensor:
         """(B, F, D) seen as (B, d, H, F), see :func:`split_subspaces`."""
         sizes = self.stack.n_subspaces, self.depth
-        return embedding.unflatten(2, sizes).permute(0, 3, 2, 1)
+        return embedding.view(*embedding.shape[:2], *sizes).permute(0, 3, 2, 1)
 
 
 class StaticProduct:

@@ -44,7 +44,7 @@ class InteractionLayer(nn.Module):
     tensor([[[4., 9.]]])
     """
 
-    kernel: ClassVar[type[StackKernel] | None] = None
+    stack_kernel: ClassVar[type[StackKernel] | None] = None
     """Optional: forward and backward of a stack of such layers by hand, see `StackKernel`."""
 
     def __init__(self, width: int, depth: int) -> None:

@@ -53,7 +53,7 @@ class PIN(InteractionLayer):
     [[[8.0, 3.0]]]
     """
 
-    kernel = PINKernel
+    stack_kernel = PINKernel
 
     def __init__(self, width: int, depth: int) -> None:
         super().__init__(width, depth)

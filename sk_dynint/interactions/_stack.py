@@ -104,9 +104,12 @@ class InteractionStack(nn.Module):
         return (x @ self.output.repeat(self.n_repeats)).sum(1)  # Eq. (2)
 
     def find_kernel(self, penalty: float = 0.0) -> type[StackKernel] | None:
-        """Kernel that can do what the layers do; a `penalty` coefficient asks for that as well."""
+        """Kernel that can do what the layers do, with a penalty of this coefficient.
+
+        A subclass does not inherit the kernel, because its `forward` may compute something else.
+        """
         for layer in self.layers:
-            kernel = vars(type(layer)).get("kernel")  # not inherited: `forward` may have changed
+            kernel = vars(type(layer)).get("stack_kernel")
             if kernel is None or not kernel.serves(layer, penalty):
                 return None
         return kernel if len(self.layers) else None

@@ -4,7 +4,8 @@ import torch
 
 from sk_dynint.optim._adam import RowAdam
 from sk_dynint.optim._ftrl import FTRL
+from sk_dynint.optim._rows import RowOptimizer
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"ftrl": FTRL, "adam": RowAdam}
 
-__all__ = ["FTRL", "OPTIMIZERS", "RowAdam"]
+__all__ = ["FTRL", "OPTIMIZERS", "RowAdam", "RowOptimizer"]

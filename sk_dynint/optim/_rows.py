@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-
 CHUNK = 2**16
 """Entries updated at once: the arrays of a chunk stay in a core's cache from pass to pass."""
 
@@ -23,8 +22,8 @@ class RowOptimizer(torch.optim.Optimizer):
     """
 
     supports_sparse = True
-    map: Callable[..., Any] = staticmethod(lambda *args: list(map(*args)))
-    """How to go over chunks; an engine may put the `map` of its threads here."""
+    map: Callable[..., Any] | None = None
+    """How to go over chunks: an engine puts the `map` of its threads here for a while."""
 
     def _start(self, w: Tensor, options: dict[str, Any]) -> dict[str, Any]:
         """Return the state before the first step."""
@@ -43,6 +42,7 @@ class RowOptimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        work: list[Callable[[], None]] = []
         for options in self.param_groups:
             for w in options["params"]:
                 if w.grad is None:
@@ -53,40 +53,42 @@ class RowOptimizer(torch.optim.Optimizer):
                 if "step" in state:
                     state["step"] += 1
                 tasks = self._row_tasks if w.grad.is_sparse else self._dense_tasks
-                self.map(lambda task: task(), tasks(w, state, options))
+                work += tasks(w, state, options)
+        list((self.map or map)(lambda task: task(), work))
         return loss
 
     def _dense_tasks(
         self, w: Tensor, state: dict[str, Any], options: dict[str, Any]
     ) -> list[Callable[[], None]]:
-        """Updates of parts of a parameter."""
+        """Divide the update of a parameter."""
         assert w.grad is not None
         if w.ndim == 0:
             return [partial(self._update, w, state, w.grad, options)]
-        n = _rows_of_a_chunk(w)
-        parts = {name: t.split(n) for name, t in _tensors(state).items()}
+        tables, n = _tensors(state), _rows_of_a_chunk(w)
+        parts = zip(*(torch.split(t, n) for t in (w, w.grad, *tables.values())), strict=True)
         return [
-            partial(self._update, part, {**state, **{k: v[i] for k, v in parts.items()}}, grad, options)
-            for i, (part, grad) in enumerate(zip(w.split(n), w.grad.split(n), strict=True))
+            partial(self._update, part, state | dict(zip(tables, rest, strict=True)), grad, options)
+            for part, grad, *rest in parts
         ]
 
     def _row_tasks(
         self, w: Tensor, state: dict[str, Any], options: dict[str, Any]
     ) -> list[Callable[[], None]]:
-        """Updates of parts of the rows that the gradient names."""
+        """Divide the update of the rows that the gradient names."""
+        assert w.grad is not None
         rows, values = rows_and_values(w.grad)
         tables = _tensors(state)
 
         def update(rows: Tensor, values: Tensor) -> None:
             parts = {name: t.index_select(0, rows) for name, t in tables.items()}
             part = w.index_select(0, rows)
-            self._update(part, {**state, **parts}, values, options)
+            self._update(part, state | parts, values, options)
             w.index_copy_(0, rows, part)
             for name, table in tables.items():
                 table.index_copy_(0, rows, parts[name])
 
         n = _rows_of_a_chunk(w)
-        return list(map(partial, repeat(update), rows.split(n), values.split(n)))
+        return list(map(partial, repeat(update), torch.split(rows, n), torch.split(values, n)))
 
 
 def _tensors(state: dict[str, Any]) -> dict[str, Tensor]:

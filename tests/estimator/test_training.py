@@ -14,11 +14,6 @@ from sk_dynint.interactions import VARIANTS, InteractionLayer
 from tests.conftest import fast, make_clicks
 
 
-@pytest.fixture(scope="module")
-def many_clicks():
-    return make_clicks(4_000, seed=1)
-
-
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_xor_needs_an_interaction(variant):
     """Two fields, label their exclusive or: learnt by every variant, not without layers."""

@@ -1,0 +1,172 @@
+"""Kernels against autograd: logits, and every gradient, over blocks of rows."""
+
+import copy
+import inspect
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sk_dynint.interactions import PIN, VARIANTS, InteractionStack
+from sk_dynint.interactions._kernel import padded
+from tests.references import randomize
+
+EVERY_VARIANT = pytest.mark.parametrize("variant", VARIANTS)
+
+
+def make_stack(variant, n_fields=5, embedding_dim=4, **options):
+    """A stack away from any symmetric start."""
+    takes = inspect.signature(VARIANTS[variant]).parameters
+    defaults = {"reduction": 3, "rank": 2, "paradigm": "low_rank"}
+    options = {k: v for k, v in defaults.items() if k in takes} | options
+    return randomize(InteractionStack(n_fields, embedding_dim, layer=VARIANTS[variant], **options))
+
+
+def by_autograd(stack, embedding, logit_grad):
+    """Logits, gradient of the embedding, gradients of the parameters."""
+    twin = copy.deepcopy(stack)
+    embedding = embedding.clone().requires_grad_()
+    logit = twin(embedding)
+    logit.backward(logit_grad)
+    return [logit.detach(), embedding.grad, *(p.grad for p in twin.parameters())]
+
+
+def by_kernel(stack, embedding, logit_grad, block, dtype=None):
+    """The same, in blocks of rows."""
+    kernel = stack.find_kernel()(stack, dtype)
+    kernel.load(training=True)
+    parts = []
+    for rows, grad in zip(embedding.split(block), logit_grad.split(block), strict=True):
+        logit = kernel.forward(rows, training=True).clone()
+        parts.append((logit, kernel.backward(grad).clone()))
+    kernel.store_gradients([])
+    return [*map(torch.cat, zip(*parts, strict=True)), *(p.grad for p in stack.parameters())]
+
+
+@EVERY_VARIANT
+@given(
+    n_fields=st.integers(1, 5),
+    depth=st.integers(1, 3),
+    n_subspaces=st.integers(1, 4),
+    n_layers=st.integers(1, 3),
+    rank=st.integers(1, 4),
+    output=st.sampled_from(["merge", "split"]),
+    n_rows=st.integers(1, 9),
+    block=st.integers(1, 9),
+)
+@settings(max_examples=25, deadline=None)
+def test_kernel_is_autograd(
+    variant, n_fields, depth, n_subspaces, n_layers, rank, output, n_rows, block
+):
+    options = {"n_layers": n_layers, "n_subspaces": n_subspaces, "output": output}
+    if variant == "dgp":
+        options["rank"] = min(rank, n_fields * n_subspaces)
+    if variant == "dwp":
+        options["rank"] = rank
+    stack = make_stack(variant, n_fields, depth * n_subspaces, **options)
+    embedding = torch.randn(n_rows, n_fields, depth * n_subspaces)
+    logit_grad = torch.randn(n_rows)
+    expected = by_autograd(stack, embedding, logit_grad)
+    found = by_kernel(stack, embedding, logit_grad, block)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
+@EVERY_VARIANT
+def test_wide_stack(variant):
+    """A width that is not padded: 33 fields times 4."""
+    stack = make_stack(variant, 33, 8, n_subspaces=4, n_layers=2)
+    data = torch.randn(6, 33, 8), torch.randn(6)
+    for ours, theirs in zip(by_kernel(stack, *data, 4), by_autograd(stack, *data), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+@EVERY_VARIANT
+def test_prediction_keeps_nothing_and_changes_nothing(variant):
+    stack = make_stack(variant)
+    kernel = stack.find_kernel()(stack)
+    kernel.load()
+    for n_rows in (7, 3, 7):
+        embedding = torch.randn(n_rows, 5, 4)
+        torch.testing.assert_close(kernel.forward(embedding), stack(embedding).detach())
+    assert not kernel.gradients
+    assert all(p.grad is None for p in stack.parameters())
+
+
+@EVERY_VARIANT
+def test_load_reads_new_weights_and_forgets_old_gradients(variant):
+    stack = make_stack(variant)
+    data = torch.randn(6, 5, 4), torch.randn(6)
+    kernel = stack.find_kernel()(stack)
+    for _ in range(2):
+        randomize(stack)
+        kernel.load(training=True)
+        kernel.forward(data[0], training=True)
+        kernel.backward(data[1])
+        kernel.store_gradients([])
+        for p, expected in zip(stack.parameters(), by_autograd(stack, *data)[2:], strict=True):
+            torch.testing.assert_close(p.grad, expected)
+
+
+@EVERY_VARIANT
+def test_gradients_of_several_kernels_add_up(variant):
+    stack = make_stack(variant)
+    data = torch.randn(6, 5, 4), torch.randn(6)
+    kernels = [stack.find_kernel()(stack) for _ in range(2)]
+    for kernel, embedding, logit_grad in zip(kernels, *(t.split(4) for t in data), strict=True):
+        kernel.load(training=True)
+        kernel.forward(embedding, training=True)
+        kernel.backward(logit_grad)
+    kernels[0].store_gradients(kernels[1:])
+    for p, expected in zip(stack.parameters(), by_autograd(stack, *data)[2:], strict=True):
+        torch.testing.assert_close(p.grad, expected)
+
+
+@EVERY_VARIANT
+def test_half_precision_is_close(variant):
+    """bfloat16 has eight bits; errors add up over three layers and small gradients."""
+    stack = make_stack(variant, n_layers=3).float()
+    data = torch.randn(40, 5, 4).float(), torch.randn(40).float()
+    expected = by_autograd(stack, *data)
+    for ours, theirs in zip(by_kernel(stack, *data, 16, torch.bfloat16), expected, strict=True):
+        assert ours.dtype == torch.float32
+        assert (ours - theirs).abs().max() <= 0.15 * theirs.abs().max()
+        assert not torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("variant", "options"),
+    [
+        ("da", {"gate_shape": "element"}),
+        ("da", {"gate_input": "pooled"}),
+        ("dgp", {"kernel": "full"}),
+        ("dgp", {"activation": "linear"}),
+        ("dwp", {"paradigm": "explicit"}),
+        ("dwp", {"gate_input": "pooled"}),
+        ("pin", {"n_layers": 0}),
+    ],
+)
+def test_rare_options_are_left_to_autograd(variant, options):
+    assert make_stack(variant, **options).find_kernel() is None
+
+
+def test_penalty_of_every_instance_is_left_to_autograd():
+    assert make_stack("dwp").find_kernel(penalty=0.1) is None
+    assert make_stack("dgp").find_kernel(penalty=0.1) is not None
+
+
+def test_subclass_does_not_inherit_the_kernel():
+    """Its `forward` may compute something else."""
+
+    class Halved(PIN):
+        def forward(self, x, x0):
+            return (x + super().forward(x, x0)) / 2
+
+    assert InteractionStack(3, 2, layer=PIN).find_kernel() is not None
+    assert InteractionStack(3, 2, layer=Halved).find_kernel() is None
+
+
+@pytest.mark.parametrize(("width", "expected"), [(1, 8), (8, 8), (39, 40), (127, 128), (156, 156)])
+def test_small_widths_are_padded(width, expected):
+    assert padded(width) == expected

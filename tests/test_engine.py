@@ -1,0 +1,202 @@
+"""The engine against autograd over the whole module, and its threads."""
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from sk_dynint import BaselineClassifier, DynIntClassifier
+from sk_dynint._engine import Engine, Workers
+from sk_dynint._module import CTRModule
+from sk_dynint.interactions import VARIANTS, InteractionStack
+from tests.conftest import fast
+from tests.references import randomize
+from tests.test_module import Body
+
+CARDINALITIES = (3, 40, 2)
+N = 90
+
+
+def make_module(variant="da", **options):
+    """A module in double precision; variant "body" is one without a kernel, of first order."""
+
+    def stack(n_fields, embedding_dim):
+        return InteractionStack(n_fields, embedding_dim, layer=VARIANTS[variant], n_subspaces=2)
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        make_body = Body if variant == "body" else stack
+        return randomize(CTRModule(CARDINALITIES, 4, make_body, **options).double())
+
+
+def make_rows(n=N, seed=0):
+    rng = np.random.default_rng(seed)
+    codes = np.column_stack([rng.integers(0, c, n) for c in CARDINALITIES]).astype(np.int32)
+    return (
+        torch.from_numpy(codes),
+        torch.from_numpy(rng.integers(0, 2, n).astype(float)),
+        torch.from_numpy(rng.uniform(0.5, 2, n)),
+    )
+
+
+def by_autograd(module, codes, target, weight, penalty=0.0):
+    module.zero_grad()
+    logit = module(codes)
+    loss = functional.binary_cross_entropy_with_logits(logit, target, weight, reduction="sum")
+    (loss + penalty * weight.sum() * module.penalty()).backward()
+    return logit.detach(), [p.grad.to_dense() for p in module.parameters()]
+
+
+@pytest.mark.parametrize("oov", ["train", "zero"])
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+@pytest.mark.parametrize("variant", [*VARIANTS, "body"])
+def test_gradients_are_those_of_autograd(variant, n_threads, sparse, oov):
+    module = make_module(variant, sparse=sparse, oov=oov)
+    rows = make_rows()
+    logit, gradients = by_autograd(module, *rows)
+    module.zero_grad()
+    engine = Engine(module, n_threads=n_threads)
+    with engine.workers.running():
+        found = engine.gradients(*rows)
+    torch.testing.assert_close(found, logit)
+    for (name, p), expected in zip(module.named_parameters(), gradients, strict=True):
+        is_table = name in ("embedding.weight", "first_order.weight")
+        assert p.grad.is_sparse == (sparse and is_table)
+        torch.testing.assert_close(p.grad.to_dense(), expected)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_penalty_counts_once_for_each_unit_of_weight(variant):
+    module = make_module(variant)
+    rows = make_rows(300)  # more than a block
+    _, gradients = by_autograd(module, *rows, penalty=0.1)
+    module.zero_grad()
+    Engine(module, penalty=0.1, n_threads=2).gradients(*rows)
+    # the penalty of dwp is a mean over the rows of a block, by rows and not by their weights
+    tolerance = {"rtol": 0.05, "atol": 0.05} if variant == "dwp" else {}
+    for p, expected in zip(module.parameters(), gradients, strict=True):
+        torch.testing.assert_close(p.grad.to_dense(), expected, **tolerance)
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("variant", [*VARIANTS, "body"])
+def test_logits_are_those_of_the_module(variant, n_threads):
+    module = make_module(variant)
+    codes = make_rows(700)[0]
+    engine = Engine(module, n_threads=n_threads)
+    with engine.workers.running():
+        torch.testing.assert_close(engine.logits(codes), module(codes).detach())
+
+
+@given(
+    rows=st.lists(st.integers(0, 20), min_size=1, max_size=60),
+    width=st.sampled_from([1, 2, 3]),
+)
+@settings(max_examples=50, deadline=None)
+def test_distinct_rows_and_where_they_stand(rows, width):
+    engine = Engine(make_module())
+    rows = torch.tensor(rows * width).view(-1, width)
+    for _ in range(2):  # what the last call left behind does not matter
+        touched, slots = engine._distinct(rows)
+        assert len(touched.unique()) == len(touched) == len(rows.unique())
+        assert torch.equal(touched[slots], rows)
+
+
+def test_same_number_of_threads_same_bits():
+    found = []
+    for _ in range(3):
+        module = make_module().float()
+        engine = Engine(module, n_threads=2)
+        with engine.workers.running():
+            engine.gradients(*make_rows())
+        found.append([p.grad.to_dense() for p in module.parameters()])
+    for other in found[1:]:
+        assert all(map(torch.equal, found[0], other))
+
+
+# --- threads
+
+
+def test_map_keeps_the_order_and_uses_all_threads():
+    workers = Workers(3)
+    barrier = threading.Barrier(3, timeout=10)
+
+    def meet(x, y):
+        if x < 3:
+            barrier.wait()  # passes only if three threads come
+        return x * y
+
+    with workers.running():
+        assert workers.map(meet, range(9), range(9)) == [i * i for i in range(9)]
+    assert workers.map(lambda x: -x, [1, 2]) == [-1, -2]  # alone, after the threads have gone
+
+
+def test_errors_of_a_thread_arrive():
+    def fail(i):
+        if i == 5:
+            raise ZeroDivisionError(i)
+
+    workers = Workers(2)
+    with workers.running(), pytest.raises(ZeroDivisionError, match="5"):
+        workers.map(fail, range(8))
+
+
+def test_threads_of_torch_are_given_back():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with Workers(2).running():
+            assert torch.get_num_threads() == 1
+        seen = []
+        thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+        assert [torch.get_num_threads(), *seen] == [2, 2]
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_training_does_not_depend_on_the_threads_but_for_rounding(clicks):
+    X, y = clicks
+    found = []
+    for n_threads in (1, 2, 2):
+        torch.set_num_threads(n_threads)
+        try:
+            found.append(fast(batch_size=200).fit(X, y).predict_proba(X))
+        finally:
+            torch.set_num_threads(1)
+    np.testing.assert_allclose(found[0], found[1], atol=1e-9)
+    np.testing.assert_array_equal(found[1], found[2])
+
+
+def test_fitted_classifier_keeps_no_engine(clicks):
+    X, y = clicks
+    net = fast().fit(X, y).net_
+    assert net.engine is None
+    assert net.optimizer_.map is None
+
+
+# --- precision
+
+
+@pytest.mark.parametrize("make", [DynIntClassifier, BaselineClassifier])
+def test_half_precision_trains_like_single(make, many_clicks):
+    X, y = many_clicks
+    found = [
+        make(precision=precision, max_epochs=3, random_state=0, early_stopping=False)
+        .fit(X, y)
+        .predict_proba(X)
+        for precision in ("fp32", "bf16")
+    ]
+    assert not np.array_equal(*found)
+    np.testing.assert_allclose(*found, atol=0.05)
+
+
+def test_precision_has_two_names(clicks):
+    with pytest.raises(ValueError, match="must be a str among"):
+        fast(precision="fp16").fit(*clicks)
