@@ -16,7 +16,8 @@ from sk_dynint._module import CTRModule
 
 KERNEL_BLOCK, AUTOGRAD_BLOCK = 256, 1024
 """Rows that pass the body at once: arrays of a block fit in the processor's cache, those of a batch
-do not.  Without a kernel, the fixed cost of each operation asks for larger ones."""
+do not.  Without a kernel, the fixed cost of each operation asks for larger ones; with one, matrix
+products do if they see few rows, 4 · 256 / d with depth d."""
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
 """Name -> what a body computes in; None is the type of the parameters."""
@@ -151,7 +152,9 @@ class Engine:
         on_cpu = module.bias.device.type == "cpu"
         n_workers = (n_threads or torch.get_num_threads()) if self.kernel and on_cpu else 1
         self.workers = Workers(n_workers)
-        self.block = KERNEL_BLOCK if self.kernel else AUTOGRAD_BLOCK
+        self.block = AUTOGRAD_BLOCK
+        if self.kernel:
+            self.block = max(KERNEL_BLOCK, 4 * KERNEL_BLOCK // module.body.layers[0].depth)
         self.penalty = penalty
         self.precision = PRECISIONS[precision]
         self.tables = [t for t in (module.embedding, module.first_order) if t is not None]

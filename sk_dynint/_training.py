@@ -205,7 +205,7 @@ class CTRNet(NeuralNet):
         n_steps = passes * steps_per_pass
         callbacks = [ValidationAUC(), *callbacks]
         if averaging is not None:
-            self.average = WeightAverage(self.module_, averaging, max(1, steps_per_pass // 50))
+            self.average = WeightAverage(self.module_, averaging, max(1, steps_per_pass // 20))
             callbacks.insert(0, self.average)
         if valid is not None:
             callbacks.append(KeepBest(metric, patience))

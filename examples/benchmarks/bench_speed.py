@@ -18,6 +18,10 @@ vocabulary, on one machine and in one run:
 * memory: the peak while building and training, above what the process held before, which includes
   frame and index matrix (Linux).
 
+The variants compute in single precision and, with 4 sub-spaces, in bfloat16 too; their floor is
+that of single precision.  The competitors of :class:`BaselineClassifier` run at their defaults on
+one vocabulary, without a floor.
+
 Peers (see ``peers.py``): two plain loops, DeepCTR-Torch, FuxiCTR, torch-rechub, LightGBM and
 CatBoost, skipped with a note if absent; ``pip install -c constraints.txt -e ".[bench]"`` gets all.
 For trees a step is a batch's share of a whole fit, after encoding, whose seconds are noted apart.
@@ -42,12 +46,14 @@ from peers import BATCH, DIM, FIELDS, PEERS, Data, Runner, seconds, step_bytes
 from scipy.special import expit
 from skorch.callbacks import Callback
 
-from sk_dynint import DynIntClassifier, FieldEncoder
+from sk_dynint import BaselineClassifier, DynIntClassifier, FieldEncoder
+from sk_dynint.baselines import BASELINES
 from sk_dynint.datasets import make_ctr_classification
 
 LAYERS, REDUCTION, RANKS = 3, 16, {"dgp": 64, "dwp": 2}  # dgp: at most the layer's width
 VARIANTS = ("pin", "da", "dgp", "dwp")
 VOCABULARIES = {"min20": 20, "min2": 2, "full": 1}  # name -> min_count
+HALF_PRECISION_SUBSPACES, BASELINE_VOCABULARY = 4, "min2"
 
 
 # %% The floor
@@ -114,21 +120,27 @@ class StopAfter(Callback):
             raise KeyboardInterrupt  # skorch's way to end training
 
 
-def dynint(variant, n_subspaces, params, data):
-    """Our classifier; periods of training are its evaluation periods, without validation rows."""
-    rank = min(RANKS.get(variant, 1), FIELDS * n_subspaces)
-    options = {"n_subspaces": n_subspaces, "n_layers": LAYERS, "rank": rank, "reduction": REDUCTION}
-    options |= {"embedding_dim": DIM, "encoder": Encoded(data), "batch_size": BATCH}
+def ours(make, params, data, floor=()):
+    """A classifier of ours; its evaluation periods are those of the benchmark."""
+    options = {"embedding_dim": DIM, "encoder": Encoded(data), "batch_size": BATCH}
     options |= {"early_stopping": False, "max_epochs": 1000, "random_state": 0}
-    model = DynIntClassifier(variant, **options | params)
+    model = make(**options | params)
 
     def train(steps, periods):
         model.set_params(eval_every=steps, callbacks=[StopAfter(periods + 1)])
         return model.fit(data.X, data.y).history_["seconds"].to_numpy()[1:] / steps
 
+    return Runner(train, lambda c: model.net_.logits(c), model.predict_proba, *floor)
+
+
+def dynint(variant, n_subspaces, params, data):
+    """One of the variants, with its floor."""
+    rank = min(RANKS.get(variant, 1), FIELDS * n_subspaces)
+    options = {"n_subspaces": n_subspaces, "n_layers": LAYERS, "rank": rank, "reduction": REDUCTION}
     flops, n_dense = dynint_work(variant, n_subspaces)
     n_bytes = step_bytes(data, n_dense, (1 + LAYERS) * FIELDS * DIM)  # embedding, layers' outputs
-    return Runner(train, lambda c: model.net_.logits(c), model.predict_proba, flops, n_bytes)
+    make = partial(DynIntClassifier, variant)
+    return ours(make, options | params, data, floor=(flops, n_bytes))
 
 
 # %% Measuring
@@ -245,6 +257,7 @@ def main():
     parser.add_argument("--variants", nargs="*", default=VARIANTS, choices=VARIANTS)
     parser.add_argument("--subspaces", nargs="+", type=int, default=[1, 4, 16])
     parser.add_argument("--vocabularies", nargs="+", default=[*VOCABULARIES], choices=VOCABULARIES)
+    parser.add_argument("--baselines", nargs="*", default=[*BASELINES], choices=[*BASELINES])
     parser.add_argument("--peers", nargs="*", default=[*PEERS], choices=PEERS)
     parser.add_argument("--params", type=json.loads, default={}, help="of the classifier, as JSON")
     parser.add_argument("--quick", action="store_true", help="small; averages at every step")
@@ -254,16 +267,23 @@ def main():
     args.rows = (args.rows or (50_000 if args.quick else 800_000)) // BATCH * BATCH
     args.steps = args.steps or (2 if args.quick else 10)
 
+    half = args.params | {"precision": "bf16"}
     runners = {
-        f"{variant} h={h}": partial(dynint, variant, h, args.params)
+        f"{variant} h={h}{suffix}": partial(dynint, variant, h, params)
         for variant in args.variants
         for h in args.subspaces
+        for suffix, params in [("", args.params), (" bf16", half)]
+        if not suffix or h == HALF_PRECISION_SUBSPACES
     } | dict(PEERS[name] for name in args.peers)
+    baselines = {
+        name: partial(ours, partial(BaselineClassifier, name), {}) for name in args.baselines
+    }
     rows, encoding, skipped = [], {}, {}
     X, y = make_ctr_classification(args.rows, random_state=0)
     for vocabulary in args.vocabularies:
         data, encoding[vocabulary] = encode(X, y, VOCABULARIES[vocabulary])
-        for model, make in runners.items():
+        here = baselines if vocabulary == BASELINE_VOCABULARY else {}
+        for model, make in (runners | here).items():
             try:
                 with redirect_stdout(sys.stderr):  # peers are chatty
                     figures = measure(make, data, args)
