@@ -154,7 +154,8 @@ class Engine:
         self.workers = Workers(n_workers)
         self.block = AUTOGRAD_BLOCK
         if self.kernel:
-            self.block = max(KERNEL_BLOCK, 4 * KERNEL_BLOCK // module.body.layers[0].depth)
+            layers: Any = module.body.layers
+            self.block = max(KERNEL_BLOCK, 4 * KERNEL_BLOCK // layers[0].depth)
         self.penalty = penalty
         self.precision = PRECISIONS[precision]
         self.tables = [t for t in (module.embedding, module.first_order) if t is not None]
