@@ -78,7 +78,7 @@ class DynIntClassifier(BaseCTRClassifier):
     embedding_optimizer_params : dict, default=None
         What differs for the table: for "ftrl" ``{"lr": 0.2, "group": True}`` and what is given
         here; with l1 above 0 the rows of levels that do not help become exactly zero.
-    max_epochs : int, default=@max_epochs@
+    max_epochs : int, default=20
         Passes over the rows, at most.
     batch_size : int or "auto", default="auto"
         Rows in a training step.  "auto": all of them up to 1,024, else the power of two that makes

@@ -9,16 +9,12 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
+from sk_dynint._baseline import MODELS as BASELINES
+from sk_dynint._baseline import BaselineClassifier
 from sk_dynint._dynint import DynIntClassifier
 from sk_dynint.interactions import VARIANTS
 
 from ._references import CatBoost, HistGradientBoosting, LightGBM, OneHotLogisticRegression
-
-try:
-    from sk_dynint._baseline import MODELS as BASELINES
-    from sk_dynint._baseline import BaselineClassifier
-except ModuleNotFoundError:  # as long as it is not part of the package
-    BASELINES = {}
 
 _LIBRARIES = ("lightgbm", "catboost")
 """Models that need a library of their own name; the extra `bench` has them."""
