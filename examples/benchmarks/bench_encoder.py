@@ -5,23 +5,29 @@
 The frame is Criteo-shaped: 13 numeric and 26 string columns, about 970,000 distinct levels in a
 million rows.  Both sides bin the numbers by ⌊(ln v)²⌋, keep the levels that occur at least twice,
 and return one int32 matrix; the script checks that the two matrices are equal.  Memory is the peak
-of the process above what it held before the call, sampled every two milliseconds (Linux).
+of a fresh process above what it held before the call, sampled every two milliseconds (Linux): in a
+process that has encoded before, memory that is given back late hides what the next call takes.
 """
 
 # %%
 import argparse
+import ctypes
 import gc
+import multiprocessing
 import statistics
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
-from sk_dynint import FieldEncoder
+from sk_dynint import DynIntClassifier, FieldEncoder
 from sk_dynint.datasets import make_ctr_classification
 
 MIN_COUNT = 2
+BATCHES = (1, 100, 1_000, 10_000, 100_000)
 
 
 # %%
@@ -47,15 +53,50 @@ def polars_encode(frame, numeric):
     return pl.concat(pl.collect_all(fields), how="horizontal").to_numpy(order="c")
 
 
+def calls(X):
+    """Name -> what is measured, in an order in which it can be called."""
+    numeric = [c for c in X if c.startswith("I")]
+    frame = pl.from_pandas(X, nan_to_null=True)
+    encoder = FieldEncoder(binning="winner", min_count=MIN_COUNT)
+    return {
+        "polars": lambda: polars_encode(frame, numeric),
+        "fit_transform": lambda: encoder.fit_transform(X),
+        "transform": lambda: encoder.transform(X),
+    }
+
+
+def seconds(call, n_times=1):
+    """Result of a call and its median time."""
+    times = []
+    for _ in range(n_times):
+        start = time.perf_counter()
+        result = call()
+        times.append(time.perf_counter() - start)
+    return result, statistics.median(times)
+
+
 def resident_megabytes():
     """Memory of this process."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * 4096 / 1e6
 
 
-def measure(call):
-    """Result, seconds, peak of extra megabytes."""
+def give_memory_back():
+    """Return to the system what is free but kept, which the next call would take unseen."""
     gc.collect()
+    pa.default_memory_pool().release_unused()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def extra_megabytes(n_rows, name):
+    """Peak of a call above what was there, in a process that has encoded but a few rows."""
+    X, _ = make_ctr_classification(n_rows, random_state=0)
+    for call in calls(X[:1000]).values():
+        call()
+    named = calls(X)
+    if name == "transform":
+        named["fit_transform"]()
+    give_memory_back()
     base = peak = resident_megabytes()
     stop = threading.Event()
 
@@ -66,12 +107,17 @@ def measure(call):
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    start = time.perf_counter()
-    result = call()
-    seconds = time.perf_counter() - start
+    named[name]()
     stop.set()
     watcher.join()
-    return result, seconds, peak - base
+    return peak - base
+
+
+def in_fresh_process(function, *args):
+    """Result of a function, called in a process that ends with it."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        return pool.submit(function, *args).result()
 
 
 # %%
@@ -82,44 +128,41 @@ def main():
     parser.add_argument("--repeats", type=int, default=5)
     args = parser.parse_args()
 
-    X, _ = make_ctr_classification(args.rows, random_state=0)
-    numeric = [c for c in X if c.startswith("I")]
-    frame = pl.from_pandas(X, nan_to_null=True)
+    X, y = make_ctr_classification(args.rows, random_state=0)
     megabytes = X.memory_usage(deep=True).sum() / 1e6
-    levels = sum(X[c].nunique() for c in X.columns.difference(numeric))
+    levels = sum(X[c].nunique() for c in X if not c.startswith("I"))
     print(f"{args.rows:,} rows, {levels:,} distinct levels, frame of {megabytes:,.0f} MB")
 
-    runs = {"polars": [], "fit_transform": [], "transform": []}
+    times = {}
     for _ in range(args.repeats):
-        encoder = FieldEncoder(binning="winner", min_count=MIN_COUNT)
-        calls = {
-            "polars": lambda: polars_encode(frame, numeric),
-            "fit_transform": lambda e=encoder: e.fit_transform(X),
-            "transform": lambda e=encoder: e.transform(X),
-        }
         results = []
-        for name, call in calls.items():
-            result, *figures = measure(call)
-            runs[name].append(figures)
+        for name, call in calls(X).items():
+            result, elapsed = seconds(call)
+            times.setdefault(name, []).append(elapsed)
             results.append(result)
         assert all(np.array_equal(results[0], other) for other in results[1:])
+    del results, result
 
     print("| | seconds | / polars | extra MB | / frame |\n|---|---|---|---|---|")
-    reference = statistics.median(s for s, _ in runs["polars"])
-    for name, figures in runs.items():
-        seconds, extra = (statistics.median(column) for column in zip(*figures, strict=True))
+    medians = {name: statistics.median(elapsed) for name, elapsed in times.items()}
+    for name, median in medians.items():
+        extra = in_fresh_process(extra_megabytes, args.rows, name)
         print(
-            f"| {name} | {seconds:.2f} | {seconds / reference:.2f} "
+            f"| {name} | {median:.2f} | {median / medians['polars']:.2f} "
             f"| {extra:,.0f} | {extra / megabytes:.2f} |"
         )
 
-    one = X.iloc[[0]]
-    times = []
-    for _ in range(200):
-        start = time.perf_counter()
-        encoder.transform(one)
-        times.append(time.perf_counter() - start)
-    print(f"one row: {1e3 * statistics.median(times):.2f} ms (median of {len(times)})")
+    encoder = FieldEncoder(min_count=MIN_COUNT).fit(X)
+    encoder.transform(X[:1])  # hashes the levels, once
+    print("\n| rows | milliseconds |\n|---|---|")
+    for n_rows in BATCHES:
+        part = X[:n_rows].copy()
+        _, elapsed = seconds(lambda part=part: encoder.transform(part), max(5, 200 // n_rows))
+        print(f"| {n_rows:,} | {1e3 * elapsed:.2f} |")
+
+    model = DynIntClassifier(max_epochs=1, random_state=0).fit(X[:20_000], y[:20_000])
+    _, elapsed = seconds(lambda: model.predict_proba(X.iloc[[0]]), 300)
+    print(f"\npredict_proba(X.iloc[[0]]): {1e3 * elapsed:.2f} ms (median of 300)")
 
 
 if __name__ == "__main__":

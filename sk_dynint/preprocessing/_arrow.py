@@ -62,6 +62,15 @@ def is_arrow_backed(values: Any) -> bool:
     return isinstance(dtype, pd.StringDtype) and dtype.storage == "pyarrow"
 
 
+def arrow_keys(values: Any) -> NDArray[np.object_]:
+    """Return strings that Arrow holds as Python's, NaN where they are missing."""
+    strings = values.__arrow_array__()
+    keys = strings.to_numpy(zero_copy_only=False)
+    if strings.null_count:
+        keys[np.asarray(strings.is_null())] = np.nan
+    return keys
+
+
 def arrow_positions(levels: pd.Index, values: Any) -> NDArray[np.integer]:
     """Return the position of each Arrow string in `levels`, -1 if it is not there."""
     import pyarrow as pa

@@ -18,7 +18,7 @@ from pandas.api.types import infer_dtype
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from ._arrow import arrow_to_pandas, extension_to_pandas, is_arrow_backed
+from ._arrow import arrow_keys, arrow_to_pandas, extension_to_pandas, is_arrow_backed
 
 _KIND_OF_OBJECTS = {
     "string": "strings",
@@ -52,6 +52,9 @@ class Truth(enum.Enum):
 
     FALSE = False
     TRUE = True
+
+    # Not in Python: a hash table is then built in one go, also where other threads look things up.
+    __hash__ = object.__hash__
 
 
 class Distinct(NamedTuple):
@@ -113,6 +116,8 @@ class Column:
 
     def keys(self) -> NDArray[np.object_]:
         """Return the key of each cell, NaN where it is missing."""
+        if is_arrow_backed(self.values):
+            return arrow_keys(self.values)
         if self.kind == "mixed objects":
             codes, keys = self.distinct_keys()
             return np.append(keys, np.nan)[codes]
@@ -143,7 +148,11 @@ def from_key(key: Any) -> Any:
 
 
 def check_table(estimator: BaseEstimator, X: Any, *, reset: bool) -> pd.DataFrame | NDArray[Any]:
-    """Check a table against (or, with `reset`, into) the estimator: its shape and its names."""
+    """Check a table against (or, with `reset`, into) the estimator: its shape and its names.
+
+    An array gets the names that the estimator knows, so that whoever checks it next need not warn
+    again that it has none.
+    """
     X = arrow_to_pandas(X)
     if isinstance(X, pd.DataFrame):
         _check_frame(X)
@@ -151,7 +160,9 @@ def check_table(estimator: BaseEstimator, X: Any, *, reset: bool) -> pd.DataFram
         return X
     # A list of rows such as ["a", 1] must not become an array of strings.
     dtype = None if hasattr(X, "dtype") or hasattr(X, "__array__") else object
-    return validate_data(estimator, X, reset=reset, dtype=dtype, ensure_all_finite=False)
+    X = validate_data(estimator, X, reset=reset, dtype=dtype, ensure_all_finite=False)
+    names = getattr(estimator, "feature_names_in_", None)
+    return X if names is None else pd.DataFrame(X, columns=names, copy=False)
 
 
 def read_columns(estimator: BaseEstimator, X: Any, *, reset: bool) -> list[Column]:

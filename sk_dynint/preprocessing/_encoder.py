@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -19,9 +20,10 @@ from ._columns import ANY_KIND, NUMERIC_KINDS, Column, read_columns
 from ._field import Field, Indices, gather
 from ._levels import CategoricalField, decode, fit_levels, fit_ordinal_encoder
 from ._roles import resolve_binning, resolve_categorical
+from ._threads import fill_matrix, map_columns
 
-# Rows transposed at a time: a block of all fields fits in the processor's cache.
-_BLOCK = 1024
+# Fits a column: the field, the index of each distinct value, and where these stand in the column.
+Fit = Callable[[], tuple[Field, Indices, NDArray[np.intp]]]
 
 
 class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -181,7 +183,7 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             If `X` is sparse or holds objects that cannot be levels, such as lists.
         """
         columns, weight = self._check_fit_input(X, sample_weight)
-        self._set_fields([field for field, _, _ in self._fit_fields(columns, weight)])
+        self._set_fields(self._fit_fields(columns, weight))
         return self
 
     def fit_transform(
@@ -205,16 +207,17 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         columns, weight = self._check_fit_input(X, sample_weight)
         if weight is not None and not weight.all():
             # Rows of weight 0 are encoded, but must leave no trace in the levels.
-            self._set_fields([field for field, _, _ in self._fit_fields(columns, weight)])
+            self._set_fields(self._fit_fields(columns, weight))
             return self._encode(columns)
-        by_field = np.empty((len(columns), len(columns[0])), dtype=np.int32)
-        fields = []
-        fitted = self._fit_fields(columns, weight)
-        for out, (field, index, codes) in zip(by_field, fitted, strict=True):
-            fields.append(field)
+
+        def work(fit: Fit, out: Indices) -> Field:
+            field, index, codes = fit()
             gather(index, codes, out)
+            return field
+
+        indices, fields = fill_matrix(work, self._prepare_fits(columns, weight), len(columns[0]))
         self._set_fields(fields)
-        return _transpose(by_field)
+        return indices
 
     def transform(self, X: Any) -> Indices:
         """Encode.
@@ -281,10 +284,10 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _encode(self, columns: Sequence[Column]) -> Indices:
         for column, field in zip(columns, self._fields, strict=True):
             _check_kind(column, field)
-        by_field = np.empty((len(columns), len(columns[0])), dtype=np.int32)
-        for out, column, field in zip(by_field, columns, self._fields, strict=True):
-            field.encode(column, out)
-        return _transpose(by_field)
+        encodings = [
+            partial(f.encode, column) for f, column in zip(self._fields, columns, strict=True)
+        ]
+        return fill_matrix(lambda encode, out: encode(out), encodings, len(columns[0]))[0]
 
     def _check_fit_input(
         self, X: Any, sample_weight: ArrayLike | None
@@ -303,31 +306,49 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _fit_fields(
         self, columns: Sequence[Column], weight: NDArray[np.float64] | None
-    ) -> Iterator[tuple[Field, Indices, NDArray[np.intp]]]:
-        """Yield each field, the index of each distinct value of its column, and the codes."""
+    ) -> list[Field]:
+        """Return the fields of columns."""
+        fits = self._prepare_fits(columns, weight)
+        return map_columns(lambda fit: fit()[0], fits, len(columns[0]))
+
+    def _prepare_fits(
+        self, columns: Sequence[Column], weight: NDArray[np.float64] | None
+    ) -> list[Fit]:
+        """Resolve what depends on all columns; return a function for each that fits it."""
         if weight is not None and not weight.all():
             columns, weight = [column.rows(weight > 0) for column in columns], weight[weight > 0]
         order = _summation_order(weight)
         is_categorical = resolve_categorical(self.categorical_features, columns)
         binnings = resolve_binning(self.binning, columns, is_categorical)
-        for column, categorical, binning in zip(columns, is_categorical, binnings, strict=True):
-            codes, values = column.distinct() if categorical else column.distinct_numbers()
-            counts = _count(codes, len(values), weight, order)
-            kind = column.kind if counts[1:].any() else "missing values"
-            common = {"missing": counts[0], "kind": kind}
-            if categorical:
-                levels, index = fit_levels(values, counts[1:], min_count=self.min_count, **common)
-                yield levels, index, codes
-            else:
-                bins = fit_numeric(
-                    values,
-                    counts[1:],
-                    binning=binning,
-                    n_bins=self.n_bins,
-                    min_count=self.min_count if self.threshold_numeric else 0,
-                    **common,
-                )
-                yield bins, bins.lookup(values), codes
+        return [
+            partial(self._fit_column, column, None if categorical else binning, weight, order)
+            for column, categorical, binning in zip(columns, is_categorical, binnings, strict=True)
+        ]
+
+    def _fit_column(
+        self,
+        column: Column,
+        binning: str | None,
+        weight: NDArray[np.float64] | None,
+        order: NDArray[np.intp] | None,
+    ) -> tuple[Field, Indices, NDArray[np.intp]]:
+        """Return the field, the index of each distinct value of the column, and its codes."""
+        codes, values = column.distinct() if binning is None else column.distinct_numbers()
+        counts = _count(codes, len(values), weight, order)
+        kind = column.kind if counts[1:].any() else "missing values"
+        common = {"missing": counts[0], "kind": kind}
+        if binning is None:
+            levels, index = fit_levels(values, counts[1:], min_count=self.min_count, **common)
+            return levels, index, codes
+        bins = fit_numeric(
+            values,
+            counts[1:],
+            binning=binning,
+            n_bins=self.n_bins,
+            min_count=self.min_count if self.threshold_numeric else 0,
+            **common,
+        )
+        return bins, bins.lookup(values), codes
 
     def _set_fields(self, fields: list[Field]) -> None:
         categorical = [field for field in fields if isinstance(field, CategoricalField)]
@@ -394,12 +415,3 @@ def _count(
     if order is not None and weight is not None:
         codes, weight = codes[order], weight[order]
     return np.bincount(codes + 1, weight, minlength=n_values + 1)
-
-
-def _transpose(by_field: Indices) -> Indices:
-    """Return the rows of a matrix of fields, contiguous; ten times as fast as NumPy's copy."""
-    n_samples = by_field.shape[1]
-    rows = np.empty(by_field.shape[::-1], dtype=by_field.dtype)
-    for start in range(0, n_samples, _BLOCK):
-        rows[start : start + _BLOCK] = by_field[:, start : start + _BLOCK].T
-    return rows

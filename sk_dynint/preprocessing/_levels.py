@@ -19,8 +19,8 @@ import pandas as pd
 from category_encoders import OrdinalEncoder
 from numpy.typing import NDArray
 
-from ._arrow import arrow_positions, is_arrow_backed
-from ._columns import from_key, to_keys
+from ._arrow import arrow_keys, arrow_positions, is_arrow_backed
+from ._columns import Column, from_key, to_keys
 from ._field import FIRST_KEPT, SHORT, Field, Indices
 
 
@@ -35,18 +35,34 @@ class CategoricalField(Field):
     is_numeric = False
     levels: pd.Index  # (cardinality - 1,)
 
+    def encode(self, column: Column, out: Indices) -> None:
+        """Write the indices of a column."""
+        if self._suits_arrow(column.values):  # which looks up faster than it finds distinct values
+            out[:] = self.lookup(column.values)
+        else:
+            super().encode(column, out)
+
     def lookup(self, values: Any) -> Indices:
         """Return the index of each key, or of each string of an Arrow array; NaN is missing."""
         return (self._positions(values) + 1).astype(np.int32)
 
     def _positions(self, values: Any) -> NDArray[np.integer]:
         """Return positions in `levels`, by the way that is fastest for such values."""
-        if len(values) <= SHORT:
-            return np.array([self._position(key) for key in values], dtype=np.intp)
-        if self.kind == "strings" and is_arrow_backed(values):
+        if self._suits_arrow(values):
             with suppress(UnicodeEncodeError):  # a level that Arrow cannot hold
                 return arrow_positions(self.levels, values)
-        return self.levels.get_indexer(pd.Index(np.asarray(values), dtype=object))
+        keys = arrow_keys(values) if is_arrow_backed(values) else values
+        if len(keys) <= SHORT:
+            return np.array([self._position(key) for key in keys], dtype=np.intp)
+        return self.levels.get_indexer(pd.Index(keys, dtype=object))
+
+    def _suits_arrow(self, values: Any) -> bool:
+        """Whether there are so many strings that Arrow may well hash all levels for them.
+
+        The index of levels is hashed once and for all, but takes longer for each value.
+        """
+        n_least = max(len(self.levels), SHORT + 1)
+        return self.kind == "strings" and is_arrow_backed(values) and len(values) >= n_least
 
     def _position(self, key: Any) -> int:
         try:

@@ -119,6 +119,17 @@ STORES = {
 }
 
 
+@pytest.mark.parametrize("n_rows", [1, 64, 65, 200, 201, 202, 500])
+def test_fewer_and_more_rows_than_levels(n_rows):
+    """Each is looked up in a way of its own, in every kind of column."""
+    fitted = [f"{i:03}" for i in range(200)]
+    cells = [None if i % 7 == 3 else f"{i % 300:03}" for i in range(n_rows)]
+    encoder = FieldEncoder(min_count=1).fit(frame(fitted, "str"))
+    expected, _ = encode_levels(fitted, cells, 1)
+    for store in STORES.values():
+        assert encoder.transform(store(cells))[:, 0].tolist() == expected
+
+
 def test_integers_with_holes_become_floats_and_stay_the_same_levels():
     encoder = FieldEncoder(categorical_features="all").fit(frame([10, 10, 2, 2, 3], "int64"))
     assert encode(encoder, [10, 2, np.nan, 3, 5], "float64") == [3, 2, 1, 0, 0]
