@@ -142,7 +142,7 @@ COLUMNS: dict[str, type] = {
     **{"data": str, "grid": str, "model": str, "config": str, "seed": int},
     **{"n_train": int, "n_valid": int, "n_test": int},
     **{"valid_auc": float, "valid_logloss": float, "auc": float, "logloss": float},
-    **{"n_parameters": float, "n_steps": float, "seconds": float},
+    **{"n_parameters": float, "n_steps": float, "seconds": float, "cpu_seconds": float},
     **{"history": str, "singular_values": str, "error": str, "fingerprint": str},
 }
 """`history` is a JSON list of [step, validation logloss, validation AUC]; `singular_values` has
@@ -281,7 +281,13 @@ def make_run(model: str, config: Config, table: Table, seed: int) -> Run:
         **{"config": text_of(table.grid, config), "fingerprint": table.fingerprint},
         **{"n_steps": np.nan, "history": "[]", "singular_values": "[]", "error": ""},
     }
-    start = time.perf_counter()
+    clocks = time.perf_counter, time.process_time
+    start = [clock() for clock in clocks]
+
+    def elapsed() -> Run:
+        times = (clock() - began for clock, began in zip(clocks, start, strict=True))
+        return dict(zip(("seconds", "cpu_seconds"), times, strict=True))
+
     try:
         with warnings.catch_warnings():  # the paper's kernel sizes go beyond the width
             warnings.filterwarnings("ignore", message="rank=")
@@ -289,8 +295,8 @@ def make_run(model: str, config: Config, table: Table, seed: int) -> Run:
     except ValueError as error:
         if "training loss became" not in str(error):
             raise
-        return run | {"seconds": time.perf_counter() - start, "error": str(error)}
-    run["seconds"] = time.perf_counter() - start
+        return run | elapsed() | {"error": str(error)}
+    run |= elapsed()
     for part, prefix in (("valid", "valid_"), ("test", "")):
         p = classifier.predict_proba(codes[part])[:, 1]
         run[f"{prefix}auc"] = float(roc_auc_score(y[part], p))
@@ -314,15 +320,20 @@ def singular_values(body: Any) -> list[list[float]]:
 class Progress:
     """Say what was done, and how long the rest will take by the runs so far."""
 
-    def __init__(self, n: int, say: Callable[[str], None]) -> None:
+    def __init__(self, n: int, say: Callable[[str], None], earlier: Iterable[Run] = ()) -> None:
         self.n, self.say = n, say
         self.seconds: dict[tuple[str, str], list[float]] = {}
         self.done = 0
+        for run in earlier:
+            self._keep(run)
+
+    def _keep(self, run: Run) -> None:
+        self.seconds.setdefault((run["data"], run["model"]), []).append(run["seconds"])
 
     def add(self, run: Run, missing: Sequence[tuple[str, str]]) -> None:
         """Take note of a run; `missing` are data set and model of those that are to come."""
         self.done += 1
-        self.seconds.setdefault((run["data"], run["model"]), []).append(run["seconds"])
+        self._keep(run)
         every = [s for seconds in self.seconds.values() for s in seconds]
         left = sum(float(np.mean(self.seconds.get(kind, every))) for kind in missing)
         hours, minutes = divmod(round(left / 60), 60)
@@ -360,7 +371,8 @@ def run_tasks(
         for model, config in pairs
         if (task.data, grid, model, text_of(grid, config), seed) not in store.runs
     ]
-    progress = Progress(len(todo), say)
+    earlier = [run for run in store.runs.values() if run["grid"] == grid]
+    progress = Progress(len(todo), say, earlier)
     for task in tasks:
         mine = [item for item in todo if item[0] is task]
         if not mine:
