@@ -1,0 +1,180 @@
+"""Draw all figures again from files of runs.
+
+    python examples/paper/figures.py paper_runs.csv --out figures
+
+writes a PNG for each experiment, data set and grid in the files: bars of Table 1 and 2 with the
+standard deviation over seeds, curves of Tables 3 and 4, singular values (Figure 4), kernel size and
+rank (Figure 6), reduction ratio and orthogonal penalty with its convergence (Figure 7).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from experiments import EXPERIMENTS, averaged, chosen, summary
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from report import AVERAGED, TITLES, read_runs
+
+SCORES = {"auc": "test AUC", "logloss": "test logloss"}
+
+
+def new_figure(n_rows: int, n_columns: int, width: float, height: float) -> tuple[Figure, Any]:
+    """Return a figure that needs no screen, and its axes as an array of two dimensions."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(n_rows, n_columns, squeeze=False)
+
+
+def bars(runs: pd.DataFrame) -> Figure:
+    """A bar for each model; its end is the mean, the line the standard deviation over seeds."""
+    scores = summary(runs)
+    figure, axes = new_figure(1, 2, 9, 1 + 0.3 * len(scores))
+    for ax, (score, label) in zip(axes[0], SCORES.items(), strict=True):
+        mean, sd = scores[score], scores[f"{score}_sd"].fillna(0)
+        ax.barh(scores["group"], mean, xerr=sd, color="C0", alpha=0.8, capsize=3)
+        span = max((mean + sd).max() - (mean - sd).min(), 1e-6)
+        ax.set_xlim((mean - sd).min() - 0.3 * span, (mean + sd).max() + 0.1 * span)
+        ax.invert_yaxis()
+        ax.set_xlabel(f"{label} (axis does not start at 0)")
+        ax.grid(axis="x", alpha=0.3)
+    axes[0, 1].set_yticklabels([])
+    return figure
+
+
+def curves(runs: pd.DataFrame, xlabel: str, mean_of_groups: bool) -> Figure:
+    """Scores over a hyper-parameter: a line for each variant, and their mean."""
+    figure, axes = new_figure(1, 2, 9, 3.5)
+    _draw_curves(axes[0], runs, xlabel, mean_of_groups)
+    return figure
+
+
+def _draw_curves(axes: Any, runs: pd.DataFrame, xlabel: str, mean_of_groups: bool) -> None:
+    parts = [(group, part, {"alpha": 0.6}) for group, part in runs.groupby("group", sort=False)]
+    if mean_of_groups and len(parts) > 1:
+        parts.append(("mean", averaged(runs), {"color": "black", "linewidth": 2}))
+    for ax, (score, label) in zip(axes, SCORES.items(), strict=True):
+        for group, part, style in parts:
+            scores = summary(part).sort_values("x")
+            sd = scores[f"{score}_sd"].fillna(0)
+            x = _positions(scores["x"])
+            ax.errorbar(x, scores[score], yerr=sd, marker="o", capsize=3, label=group, **style)
+        values = sorted(runs["x"].unique())
+        ax.set_xticks(_positions(pd.Series(values)), [f"{value:g}" for value in values])
+        ax.set(xlabel=xlabel, ylabel=label)
+        ax.grid(alpha=0.3)
+    axes[0].legend(fontsize="small")
+
+
+def _positions(values: pd.Series) -> np.ndarray:
+    """Return log2 for powers of two, the exponents of ten (0 one below), else the values."""
+    x = values.to_numpy(dtype=float)
+    if x.max() >= 16 or set(x) == {1, 2, 4, 8}:
+        return np.log2(x)
+    if x.max() <= 0.1:
+        least = x[x > 0].min() if (x > 0).any() else 1.0
+        return np.log10(np.where(x > 0, x, least / 10))
+    return x
+
+
+def spectrum(runs: pd.DataFrame) -> Figure:
+    """Singular values of W of each layer, scaled by the greatest; mean and range over seeds."""
+    figure, axes = new_figure(1, 1, 5, 3.5)
+    ax = axes[0, 0]
+    by_seed = [np.array(json.loads(text)) for text in runs["singular_values"]]
+    for layer in range(len(by_seed[0])):
+        values = np.stack([seed[layer] for seed in by_seed])
+        x = np.arange(1, values.shape[1] + 1)
+        ax.plot(x, values.mean(0), label=f"layer {layer + 1}")
+        ax.fill_between(x, values.min(0), values.max(0), alpha=0.2)
+    ax.set(xlabel="index", ylabel="singular value / greatest", ylim=(0, None))
+    ax.legend()
+    ax.grid(alpha=0.3)
+    return figure
+
+
+def two_panels(runs: pd.DataFrame, mean_of_groups: bool) -> Figure:
+    """A row of axes for each panel."""
+    panels = list(runs.groupby("panel", sort=False))
+    figure, axes = new_figure(len(panels), 2, 9, 3.2 * len(panels))
+    for row, (panel, part) in zip(axes, panels, strict=True):
+        _draw_curves(row, part, str(panel), mean_of_groups)
+    return figure
+
+
+def figure7(runs: pd.DataFrame) -> Figure:
+    """Panels, and below them validation scores over training steps with and without the penalty."""
+    panels = list(runs.groupby("panel", sort=False))
+    figure, axes = new_figure(len(panels) + 1, 2, 9, 3.2 * (len(panels) + 1))
+    for row, (panel, part) in zip(axes, panels, strict=False):
+        _draw_curves(row, part, str(panel), mean_of_groups=True)
+    penalty = runs[runs["panel"] == "orthogonal penalty"]
+    for ax, (column, label) in zip(axes[-1], ((2, "AUC"), (1, "logloss")), strict=True):
+        for value, part in penalty.groupby("x"):
+            steps, mean = convergence(part["history"], column)
+            ax.plot(steps, mean, label=f"λ = {value:g}")
+        ax.set(xlabel="training steps", ylabel=f"validation {label}, mean")
+        ax.grid(alpha=0.3)
+    if len(penalty):
+        axes[-1, 0].legend(fontsize="small")
+    return figure
+
+
+def convergence(histories: pd.Series, column: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return steps and the mean score of several runs, as long as all of them went on."""
+    curves = [np.array(json.loads(text)) for text in histories]
+    length = min(len(curve) for curve in curves)
+    return curves[0][:length, 0], np.mean([curve[:length, column] for curve in curves], axis=0)
+
+
+def draw(name: str, runs: pd.DataFrame) -> Figure:
+    """Draw an experiment from the runs that count for it."""
+    if name in ("table1", "table2"):
+        return bars(runs)
+    if name == "figure4":
+        return spectrum(runs)
+    if name == "figure6":
+        return two_panels(runs, mean_of_groups=False)
+    if name == "figure7":
+        return figure7(runs)
+    label = {"table3": "number of layers", "table4": "number of sub-spaces"}[name]
+    return curves(runs, label, name in AVERAGED)
+
+
+def draw_all(
+    runs: pd.DataFrame, folder: str | Path, n_configurations: int | None = None
+) -> list[Path]:
+    """Write a picture for each experiment, data set and grid that there are runs of."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    paths = []
+    for data, grid in sorted(set(zip(runs["data"], runs["grid"], strict=True))):
+        for name in EXPERIMENTS:
+            counting = chosen(runs, name, data, grid, n_configurations)
+            if counting.empty:
+                continue
+            figure = draw(name, counting)
+            figure.suptitle(f"{TITLES[name]} ({data}, {grid})", fontsize="medium")
+            paths.append(Path(folder) / f"{name}_{data}_{grid}.png")
+            figure.savefig(paths[-1], dpi=120)
+    return paths
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Draw."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("csv", nargs="+", help="files of runs")
+    parser.add_argument("--out", default="figures", help="folder")
+    parser.add_argument("--configurations", type=int, help="as in the runs, if it was given there")
+    args = parser.parse_args(argv)
+    for path in draw_all(read_runs(args.csv), args.out, args.configurations):
+        print(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""Our figures beside the paper's, as Markdown: on the screen, and between markers of a page.
+
+    python examples/paper/report.py paper_runs.csv --page docs/reproduction.md
+
+fills every block ``<!-- begin table1 -->`` ... ``<!-- end table1 -->`` of the page.  Without CSV
+files the blocks get the paper's figures and places for ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from experiments import COLUMNS, EXPERIMENTS, Store, averaged, chosen, frame_of, summary
+from published import CAVEATS, PUBLISHED
+from spaces import N_CONFIGURATIONS
+
+TITLES = {
+    "table1": "Table 1: all models",
+    "table2": "Table 2: interaction layers without a DNN",
+    "table3": "Table 3: number of layers, one sub-space, mean of DA, DGP and DWP",
+    "table4": "Table 4: number of sub-spaces, three layers, mean of DA, DGP and DWP",
+    "figure4": "Figure 4: singular values of the static mixing matrices",
+    "figure6": "Figure 6: kernel size of DGP and rank of DWP",
+    "figure7": "Figure 7: reduction ratio and orthogonal penalty",
+}
+AVERAGED = ("table3", "table4", "figure7")
+LABELS = {"table1": "model", "table2": "model", "table3": "layers", "table4": "sub-spaces"}
+NONE = "—"
+EMPTY = pd.DataFrame(columns=list(COLUMNS))
+
+
+def scores_of(
+    name: str, runs: pd.DataFrame, data: str, grid: str, n_configurations: int | None = None
+) -> pd.DataFrame:
+    """Return mean, deviation and number of seeds of each line of an experiment."""
+    counting = chosen(runs, name, data, grid, n_configurations)
+    return summary(averaged(counting) if name in AVERAGED else counting)
+
+
+def to_markdown(
+    name: str,
+    runs: pd.DataFrame,
+    data: str,
+    grid: str,
+    n_configurations: int | None = None,
+    caveats: bool = True,
+) -> str:
+    """Return an experiment on a data set."""
+    scores = scores_of(name, runs, data, grid, n_configurations)
+    title = f"**{TITLES[name]} — {data}, grid `{grid}`**{_size(runs, data, grid)}"
+    body = _table(name, scores, data) if name in PUBLISHED else _points(name, scores)
+    if name == "figure4":
+        body = _singular_values(chosen(runs, name, data, grid))
+    if name in ("table1", "table2"):
+        n = n_configurations or N_CONFIGURATIONS[grid]
+        title += f"  {n} configurations of each model, chosen by validation logloss in each seed."
+    notes = "\n".join(f"* {text}" for text in CAVEATS[name]) if caveats else ""
+    return "\n\n".join(filter(None, [title, body, notes]))
+
+
+def _size(runs: pd.DataFrame, data: str, grid: str) -> str:
+    """Rows of the parts, and runs that failed."""
+    mine = runs[(runs["data"] == data) & (runs["grid"] == grid)]
+    if mine.empty:
+        return ""
+    n_train, n_valid, n_test = (int(mine[f"n_{part}"].iloc[0]) for part in _PARTS)
+    failed = int((mine["error"].fillna("") != "").sum())
+    text = f"; {n_train:,} rows to train, {n_valid:,} to validate, {n_test:,} to test."
+    return text + (f"  {failed} runs of this data set diverged." if failed else "")
+
+
+_PARTS = ("train", "valid", "test")
+
+
+def _table(name: str, scores: pd.DataFrame, data: str) -> str:
+    """Lines of a table of the paper."""
+    published = PUBLISHED[name].get(data, {})
+    key = scores["group"] if LABELS[name] == "model" else scores["x"].astype(str)
+    ours = scores.set_index(key.astype(str))
+    lines = list(dict.fromkeys([*PUBLISHED[name]["criteo"], *ours.index]))
+    lines = [line for line in lines if line in published or line in ours.index or ours.empty]
+    header = [LABELS[name], "AUC, paper", "AUC, ours", "logloss, paper", "logloss, ours", "seeds"]
+    rows = []
+    for line in lines:
+        auc, logloss = published.get(line, (np.nan, np.nan))
+        mine = ours.loc[line] if line in ours.index else None
+        rows.append(
+            [
+                line,
+                _number(auc),
+                _mean_sd(mine, "auc"),
+                _number(logloss),
+                _mean_sd(mine, "logloss"),
+                NONE if mine is None else str(int(mine["n_seeds"])),
+            ]
+        )
+    return _markdown(header, rows)
+
+
+def _points(name: str, scores: pd.DataFrame) -> str:
+    """Lines of a figure, whose numbers the paper does not print."""
+    if scores.empty:
+        return "(no runs yet)"
+    rows = [
+        [
+            f"{line['panel']}, {line['group']}",
+            f"{line['x']:g}",
+            _mean_sd(line, "auc"),
+            _mean_sd(line, "logloss"),
+            str(int(line["n_seeds"])),
+        ]
+        for _, line in scores.iterrows()
+    ]
+    return _markdown(["", "value", "AUC", "logloss", "seeds"], rows)
+
+
+def _singular_values(runs: pd.DataFrame) -> str:
+    """Of each layer, the share of values that hold 90 % of the sum of squares."""
+    by_layer: dict[int, list[float]] = {}
+    for text in runs["singular_values"]:
+        for layer, values in enumerate(json.loads(text), 1):
+            energy = np.cumsum(np.square(values)) / np.square(values).sum()
+            share = (np.searchsorted(energy, 0.9) + 1) / len(values)
+            by_layer.setdefault(layer, []).append(float(share))
+    if not by_layer:
+        return "(no runs yet)"
+    rows = [
+        [str(layer), f"{np.mean(shares):.2f}", str(len(shares))]
+        for layer, shares in by_layer.items()
+    ]
+    return _markdown(["layer", "share of values with 90 % of the squares", "seeds"], rows)
+
+
+def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _number(score: float) -> str:
+    """Four digits, six for the tiny loglosses of iPinYou."""
+    if np.isnan(score):
+        return NONE
+    return (f"{score:.6f}" if score < 0.05 else f"{score:.4f}").replace("0.", ".", 1)
+
+
+def _mean_sd(line: Any, score: str) -> str:
+    if line is None:
+        return NONE
+    sd = line[f"{score}_sd"]
+    return _number(line[score]) + ("" if np.isnan(sd) else f" ± {_number_like(sd, line[score])}")
+
+
+def _number_like(sd: float, score: float) -> str:
+    return (f"{sd:.6f}" if score < 0.05 else f"{sd:.4f}").replace("0.", ".", 1)
+
+
+# --------------------------------------------------------------------------- the page
+def read_runs(paths: Sequence[str | Path]) -> pd.DataFrame:
+    """Return the runs of CSV files."""
+    frames = [frame_of(Store(path)) for path in paths]
+    return pd.concat(frames, ignore_index=True) if frames else EMPTY
+
+
+def fill(page: str, runs: pd.DataFrame, n_configurations: int | None = None) -> str:
+    """Return the page with every block made anew."""
+    for name in EXPERIMENTS:
+        block = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
+        text = _block(name, runs, n_configurations)
+        page = block.sub(lambda match, text=text: f"{match[1]}{text}\n{match[2]}", page)
+    return page
+
+
+def _block(name: str, runs: pd.DataFrame, n_configurations: int | None) -> str:
+    parts = []
+    for data, grid in sorted(set(zip(runs["data"], runs["grid"], strict=True))):
+        if not chosen(runs, name, data, grid, n_configurations).empty:
+            parts.append(to_markdown(name, runs, data, grid, n_configurations, caveats=False))
+    if not parts:
+        parts = ["*To be filled by the command above: no runs yet.*"]
+        if name in PUBLISHED:
+            parts += [
+                f"{data}\n\n{_table(name, summary(chosen(EMPTY, name, data, 'quick')), data)}"
+                for data in PUBLISHED[name]
+            ]
+    notes = "\n".join(f"* {text}" for text in CAVEATS[name])
+    return "\n\n".join([*parts, notes]) + "\n"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Fill a page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("csv", nargs="*", help="files of runs")
+    parser.add_argument("--page", default="docs/reproduction.md")
+    parser.add_argument("--configurations", type=int, help="as in the runs, if it was given there")
+    args = parser.parse_args(argv)
+    page = Path(args.page)
+    text = page.read_text(encoding="utf-8")
+    page.write_text(fill(text, read_runs(args.csv), args.configurations), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

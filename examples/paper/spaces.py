@@ -1,0 +1,168 @@
+"""What is tuned: the paper's ranges (section 4.1.4), and a small grid for a quick look.
+
+Every model gets the same number of configurations.  With ``paper``, they are drawn from the product
+of its ranges, the paper's grids being unknown; more of them extend a search that has been made.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Any, NamedTuple
+
+Config = dict[str, Any]
+
+DYNAMIC = ("da", "dgp", "dwp")
+
+
+class LogRange(NamedTuple):
+    """Numbers whose logarithms are equally likely."""
+
+    low: float
+    high: float
+
+
+# --------------------------------------------------------------------- the paper's ranges
+FTRL = {"lr": LogRange(1e-2, 1e-1)}
+ADAM = {"lr": LogRange(1e-4, 1e-3), "l2": LogRange(1e-4, 1e-3)}
+LAYERS = {"n_layers": (1, 2, 3, 4)}
+DENSE = {"hidden_layers": (1, 2, 3, 4), "units": (128, 256, 512, 1024)}
+REDUCTION = {"reduction": (2, 4, 8, 16)}
+SUBSPACES = {"n_subspaces": (1, 2, 4, 8, 16)}
+DGP_RANKS = (16, 32, 64, 128)
+DWP_RANKS = (1, 2, 3, 4)
+
+PIN = FTRL | LAYERS | SUBSPACES
+PAPER: dict[str, dict[str, Any]] = {
+    "lr": FTRL,
+    "fm": FTRL,
+    **dict.fromkeys(("dnn", "widedeep", "deepcrossing"), ADAM | DENSE),
+    **dict.fromkeys(("deepfm", "pnn", "fibinet"), ADAM | DENSE),
+    **dict.fromkeys(("dcn", "dcnv2", "xdeepfm", "autoint"), ADAM | DENSE | LAYERS),
+    "pin": PIN,
+    "da": PIN | REDUCTION,
+    "dgp": PIN | REDUCTION | {"rank": DGP_RANKS},
+    "dwp": PIN | REDUCTION | {"rank": DWP_RANKS},
+}
+WITHOUT_DNN = ("deepfm", "dcn", "pnn", "xdeepfm", "autoint", "dcnv2")
+"""Models of Table 2 that have a DNN in Table 1."""
+
+# ------------------------------------------------------------------------- the quick grid
+_DENSE = [
+    {"lr": 1e-3, "l2": 1e-3, "hidden_layers": 2, "units": 256},
+    {"lr": 1e-3, "l2": 1e-4, "hidden_layers": 2, "units": 256},
+    {"lr": 1e-3, "l2": 1e-3, "hidden_layers": 1, "units": 512},
+]
+_WIDE_INPUT = [config | {"units": 128} for config in _DENSE]  # FiBiNET: F (F - 1) D inputs
+_CROSSED = [
+    {"lr": 1e-3, "l2": 1e-3, "hidden_layers": 2, "units": 256, "n_layers": 2},
+    {"lr": 1e-3, "l2": 1e-4, "hidden_layers": 2, "units": 256, "n_layers": 2},
+    {"lr": 1e-3, "l2": 1e-3, "hidden_layers": 2, "units": 256, "n_layers": 1},
+]
+_CROSSED_ALONE = [{k: v for k, v in c.items() if k not in DENSE} for c in _CROSSED]
+_DYNINT = [
+    {"n_layers": 3, "n_subspaces": 4},
+    {"n_layers": 2, "n_subspaces": 4},
+    {"n_layers": 2, "n_subspaces": 8},
+]
+_LINEAR = [{"lr": 0.1}, {"lr": 0.05}, {"lr": 0.02}]
+_RATES = [{"lr": 1e-3}, {"lr": 5e-4}, {"lr": 2e-4}]
+_SIZES = {
+    "pnn": {"outer": "vec"},
+    "xdeepfm": {"cin_units": 16},
+    "autoint": {"n_heads": 1, "attention_dim": 8},
+    "fibinet": {"bilinear": "all"},
+}
+"""Smaller than the defaults, which take three to ten times as long as the other models."""
+
+QUICK: dict[str, list[Config]] = {
+    **dict.fromkeys(("lr", "fm"), _LINEAR),
+    **dict.fromkeys(("dnn", "widedeep", "deepcrossing", "deepfm", "pnn"), _DENSE),
+    "fibinet": _WIDE_INPUT,
+    **dict.fromkeys(("dcn", "dcnv2", "xdeepfm", "autoint"), _CROSSED),
+    **dict.fromkeys(("pin", *DYNAMIC), _DYNINT),
+}
+QUICK_WITHOUT_DNN: dict[str, list[Config]] = {
+    "deepfm": _RATES,  # it has no weights but those of levels
+    "pnn": [rate | {"l2": 1e-3} for rate in _RATES],
+    **dict.fromkeys(("dcn", "dcnv2", "xdeepfm", "autoint"), _CROSSED_ALONE),
+}
+
+N_CONFIGURATIONS = {"paper": 24, "quick": 3}
+
+# ------------------------------------------------------- what is the same for every model
+SETTINGS: dict[str, Config] = {
+    # Patience is not in the paper (5 evaluations here), nor is a bound on passes.  An average of
+    # weights is not in it either.
+    "paper": {
+        "embedding_dim": 16,
+        "batch_size": 4096,
+        "eval_every": 2000,
+        "max_epochs": 20,
+        "patience": 5,
+        "averaging": None,
+    },
+    "quick": {"embedding_dim": 8, "max_epochs": 8, "patience": 4},
+}
+MIN_COUNT = {"paper": 20, "quick": 2}
+FIXED: dict[str, dict[str, Config]] = {
+    # Best layers and sub-spaces of the paper's Tables 3 and 4.
+    "paper": {
+        "criteo": {"n_layers": 4, "n_subspaces": 16},
+        "avazu": {"n_layers": 3, "n_subspaces": 4},
+        "ipinyou": {"n_layers": 3, "n_subspaces": 4},
+        "else": {"n_layers": 3, "n_subspaces": 4},
+    },
+    "quick": {"else": {"n_layers": 3, "n_subspaces": 4}},
+}
+"""Layers and sub-spaces where something else is varied."""
+PAPER_LR = 0.04  # FTRL where it is not tuned: near the middle of its range
+PENALTIES = (0.0, 1e-5, 1e-4, 1e-3, 1e-2)
+"""λ of Figure 7b; the paper's values cannot be read off its figure."""
+
+
+def fixed(grid: str, data: str) -> Config:
+    """Return what stays where one hyper-parameter is varied."""
+    by_data = FIXED[grid]
+    rate = {"lr": PAPER_LR} if grid == "paper" else {}
+    return rate | by_data.get(data, by_data["else"])
+
+
+def configurations(
+    grid: str, model: str, n: int | None = None, *, deep: bool = True
+) -> list[Config]:
+    """Return `n` configurations of a model (None: the grid's usual number).
+
+    ``deep=False`` is a model of Table 2 without its DNN.
+    """
+    n = N_CONFIGURATIONS[grid] if n is None else n
+    if grid == "quick":
+        known = (QUICK if deep else QUICK_WITHOUT_DNN)[model]
+        if n > len(known):
+            raise ValueError(f"--grid quick has {len(known)} configurations, asked for {n}.")
+        size = {"model_params": _SIZES[model]} if model in _SIZES else {}
+        configs = [config | size for config in known[:n]]
+    else:
+        space = PAPER[model]
+        if not deep:
+            space = {name: values for name, values in space.items() if name not in DENSE}
+        configs = draw(space, n, seed=model)
+    return configs if deep else [config | {"deep": False} for config in configs]
+
+
+def draw(space: dict[str, Any], n: int, seed: str) -> list[Config]:
+    """Return `n` different configurations at random; a greater `n` only adds some."""
+    rng = random.Random(seed)
+    drawn: list[Config] = []
+    while len(drawn) < n:
+        config = {name: _draw(rng, values) for name, values in space.items()}
+        if config not in drawn:
+            drawn.append(config)
+    return drawn
+
+
+def _draw(rng: random.Random, values: Any) -> Any:
+    if isinstance(values, LogRange):
+        rate = math.exp(rng.uniform(math.log(values.low), math.log(values.high)))
+        return float(f"{rate:.3g}")
+    return rng.choice(values)

@@ -1,0 +1,93 @@
+"""examples/paper: pictures and pages are made from the CSV file alone."""
+
+import experiments
+import figures
+import numpy as np
+import pytest
+import report
+from published import PUBLISHED
+
+from tests.examples.conftest import ROOT
+
+PAGE = ROOT / "docs" / "reproduction.md"
+
+
+def test_all_figures_redraw_from_a_csv(results, tmp_path, capsys):
+    path = tmp_path / "runs.csv"
+    results[list(experiments.COLUMNS)].to_csv(path, index=False, lineterminator="\n")
+    figures.main([str(path), "--out", str(tmp_path / "pictures")])
+    drawn = sorted(file.name for file in (tmp_path / "pictures").iterdir())
+    assert drawn == [f"{name}_synthetic_quick.png" for name in sorted(experiments.EXPERIMENTS)]
+    assert capsys.readouterr().out.count(".png") == len(drawn)
+    for file in (tmp_path / "pictures").iterdir():
+        assert file.read_bytes().startswith(b"\x89PNG")
+
+
+def test_bars_are_means_with_deviations(results):
+    counting = experiments.chosen(results, "table1", "synthetic", "quick")
+    ax = figures.bars(counting).axes[0]
+    mean = counting[counting["group"] == "DCN V2"]["auc"].mean()
+    assert mean in [pytest.approx(bar.get_width()) for bar in ax.patches]
+    assert len(ax.patches) == 16
+
+
+def test_convergence_ends_where_the_first_run_ends(results):
+    counting = experiments.chosen(results, "figure7", "synthetic", "quick")
+    steps, mean = figures.convergence(counting["history"], 2)
+    assert steps.tolist() == [10, 20, 30]
+    assert (np.diff(mean) > 0).all()
+
+
+def test_an_average_needs_all_variants(results):
+    whole = experiments.chosen(results, "table3", "synthetic", "quick")
+    means = experiments.averaged(whole)
+    assert len(means) == 6 * 2
+    first = whole[(whole["x"] == 0) & (whole["seed"] == 0)]
+    assert means["auc"].iloc[0] == pytest.approx(first["auc"].mean())
+    lacking = results[~((results["model"] == "dwp") & (results["seed"] == 1))]
+    part = experiments.chosen(lacking, "table3", "synthetic", "quick")
+    assert set(experiments.averaged(part)["seed"]) == {0}
+
+
+def test_markdown_has_the_paper_s_figures_beside_ours(results):
+    text = report.to_markdown("table1", results.assign(data="criteo"), "criteo", "quick")
+    (line,) = [line for line in text.splitlines() if line.startswith("| DynInt-DWP")]
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert (cells[1], cells[3], cells[5]) == (".8132", ".4393", "2")
+    assert cells[2].startswith(".7")
+    assert " ± ." in cells[2]
+    assert "A30" in text
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_figures_are_those_of_the_tables(name):
+    assert set(PUBLISHED[name]) in ({"criteo", "avazu", "ipinyou"}, {"criteo"})
+    for table in PUBLISHED[name].values():
+        aucs, loglosses = zip(*table.values(), strict=True)
+        assert all(0.75 < auc < 0.82 for auc in aucs)
+        assert all(0.005 < logloss < 0.46 for logloss in loglosses)
+
+
+def test_page_is_filled_between_its_markers(results):
+    page = PAGE.read_text(encoding="utf-8")
+    for name in experiments.EXPERIMENTS:
+        assert page.count(f"<!-- begin {name} -->\n") == page.count(f"<!-- end {name} -->") == 1
+    filled = report.fill(page, results)
+    assert report.fill(filled, results) == filled
+    assert "no runs yet" not in filled
+    assert "| DynInt-DGP | — | .7" in filled
+    assert report.fill(filled, report.EMPTY) == report.fill(page, report.EMPTY)
+    for text in page.split("<!-- begin")[0].splitlines():
+        assert text in filled
+
+
+def test_command_fills_a_page(results, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("above\n<!-- begin table3 -->\nold\n<!-- end table3 -->\nbelow\n")
+    csv = tmp_path / "runs.csv"
+    results[list(experiments.COLUMNS)].to_csv(csv, index=False, lineterminator="\n")
+    report.main([str(csv), "--page", str(page)])
+    text = page.read_text()
+    assert text.startswith("above\n<!-- begin table3 -->\n**Table 3")
+    assert text.endswith("<!-- end table3 -->\nbelow\n")
+    assert "old" not in text

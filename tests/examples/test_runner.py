@@ -1,0 +1,147 @@
+"""examples/paper: runs are made once, whatever happens in between."""
+
+import data_sets
+import experiments
+import numpy as np
+import pandas as pd
+import pytest
+
+SCORES = ["model", "config", "seed", "valid_logloss", "auc", "logloss", "n_steps", "history"]
+
+
+def run(task, out, **params):
+    options = {"seeds": [0, 1], "rows": 300, "say": lambda text: None}
+    return experiments.run_tasks([task], out, **options | params)
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Runs that were made; raises once when there are `fatal` of them."""
+    made, make_run = [], experiments.make_run
+
+    def make(model, config, table, seed):
+        if len(made) == make.fatal:
+            make.fatal = None
+            raise KeyboardInterrupt
+        made.append((model, str(config), seed))
+        return make_run(model, config, table, seed)
+
+    make.fatal = None
+    monkeypatch.setattr(experiments, "make_run", make)
+    return made, make
+
+
+def test_killed_and_resumed_is_the_same_as_undisturbed(tiny, counted, tmp_path):
+    made, make = counted
+    whole = run(tiny, tmp_path / "whole.csv")
+    assert len(whole) == len(made) == 8
+    made.clear()
+    make.fatal = 5
+    out = tmp_path / "killed.csv"
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny, out)
+    assert len(pd.read_csv(out)) == 5
+    out.write_bytes(out.read_bytes()[:-40])  # the last line was half written
+    resumed = run(tiny, out)
+    assert len(made) == 5 + 4
+    assert len(set(made)) == 8
+    pd.testing.assert_frame_equal(resumed[SCORES], whole[SCORES])
+    from_file = experiments.frame_of(experiments.Store(out))
+    pd.testing.assert_frame_equal(from_file[SCORES], whole[SCORES])
+    made.clear()
+    run(tiny, out)
+    assert not made
+
+
+def test_choice_looks_at_validation_only_and_waits_for_all_configurations(tiny, tmp_path):
+    runs = run(tiny, tmp_path / "runs.csv")
+    best = experiments.chosen(runs, "tiny", "synthetic", "quick")
+    assert best[["group", "seed"]].values.tolist() == [["LR", 0], ["LR", 1], ["da", 0], ["da", 1]]
+    for _, line in best.iterrows():
+        same = runs[(runs["model"] == line["model"]) & (runs["seed"] == line["seed"])]
+        assert len(same) == 2
+        assert line["valid_logloss"] == same["valid_logloss"].min()
+    worse = runs.assign(auc=np.nan, logloss=-runs["logloss"])
+    again = experiments.chosen(worse, "tiny", "synthetic", "quick")
+    assert again["config"].tolist() == best["config"].tolist()
+    fewer = experiments.chosen(runs.iloc[:-1], "tiny", "synthetic", "quick")
+    assert fewer[["group", "seed"]].values.tolist() == [["LR", 0], ["LR", 1], ["da", 0]]
+
+
+def test_other_rows_are_refused(tiny, tmp_path):
+    run(tiny, tmp_path / "runs.csv", seeds=[0])
+    with pytest.raises(ValueError, match="on other rows"):
+        run(tiny, tmp_path / "runs.csv", rows=301)
+
+
+def test_a_foreign_file_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="no table of runs"):
+        experiments.Store(path)
+    assert path.read_text() == "a,b\n1,2\n"
+
+
+def test_a_run_that_diverges_is_written_down_and_not_chosen(tiny, tmp_path, monkeypatch):
+    def explode(self, *args, **kwargs):
+        raise ValueError("the training loss became nan in evaluation period 1")
+
+    monkeypatch.setattr("sk_dynint._base.BaseCTRClassifier.fit", explode)
+    runs = run(tiny, tmp_path / "runs.csv")
+    assert runs["error"].str.startswith("the training loss became nan").all()
+    assert experiments.chosen(runs, "tiny", "synthetic", "quick").empty
+
+
+def test_parts_and_encoding():
+    X, y = data_sets.load("synthetic", rows=400)
+    table = experiments.Table("synthetic", "paper", X, y)
+    parts = table.split(0)
+    assert parts.test.tolist() == list(range(320, 400))  # the last 20 %
+    assert [len(part) for part in parts] == [280, 40, 80]
+    assert np.sort(np.concatenate(parts)).tolist() == list(range(400))
+    encoder, codes, labels = table.encoded(0)
+    assert table.encoded(0)[1] is codes  # once for all models
+    assert codes["train"].shape == (280, 39)
+    assert len(labels["valid"]) == 40
+    assert (codes["test"].max(0) < encoder.cardinalities_).all()
+    flights = experiments.Table("flights", "quick", *data_sets.load("flights", rows=400))
+    assert flights.split(0).test.tolist() != flights.split(1).test.tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "values"),
+    [
+        ("criteo", "C1", [7, 8]),
+        ("frappe", "user", [7, 8]),
+        ("avazu", "C14", [7, 8]),
+        ("ipinyou", "slotid", [7, 8]),
+    ],
+)
+def test_identifiers_become_strings(tmp_path, name, column, values):
+    data = data_sets.DATASETS[name]
+    numbers = {"criteo": "I1", "ipinyou": "slotprice"}
+    dropped = dict.fromkeys(data.drop, values)
+    frame = pd.DataFrame({column: values, data.label: [0, 1]} | dropped)
+    if name in numbers:
+        frame[numbers[name]] = [3, 4]
+    frame.to_parquet(tmp_path / "x.parquet")
+    X, y = data_sets.load(name, tmp_path / "x.parquet")
+    assert X[column].tolist() == ["7", "8"]
+    assert y.tolist() == [0, 1]
+    assert set(X) == {column} | ({numbers[name]} if name in numbers else set())
+    if name in numbers:
+        assert X[numbers[name]].tolist() == [3, 4]
+
+
+def test_files_as_they_were_published(tmp_path):
+    path = tmp_path / "train.txt"
+    line = "\t".join(["1", *["5"] * 13, *["68fd1e64"] * 26])
+    path.write_text(f"{line}\n" * 3)
+    X, y = data_sets.load("criteo", path, rows=2)
+    assert X.shape == (2, 39)
+    assert y.tolist() == [1, 1]
+
+
+def test_a_file_that_is_missing_is_asked_for():
+    with pytest.raises(ValueError, match="needs --path"):
+        data_sets.load("criteo")

@@ -1,0 +1,122 @@
+"""examples/paper: the paper's ranges, and the same number of configurations for every model."""
+
+import itertools
+
+import experiments
+import pytest
+from published import NAMES, PUBLISHED
+from spaces import (
+    DYNAMIC,
+    MIN_COUNT,
+    PAPER,
+    QUICK,
+    SETTINGS,
+    WITHOUT_DNN,
+    LogRange,
+    configurations,
+)
+
+from sk_dynint.comparison import make_model
+
+DEEP = [m for m in PAPER if m not in ("lr", "fm", "pin", *DYNAMIC)]
+
+
+def test_models_are_those_of_the_paper():
+    assert set(NAMES) == set(PAPER) == set(QUICK)
+    assert list(NAMES.values()) == list(PUBLISHED["table1"]["criteo"])
+
+
+@pytest.mark.parametrize("model", PAPER)
+def test_ranges_of_the_paper(model):
+    space = PAPER[model]
+    if model in DEEP:
+        assert space["lr"] == LogRange(1e-4, 1e-3)
+        assert space["l2"] == LogRange(1e-4, 1e-3)
+        assert space["hidden_layers"] == (1, 2, 3, 4)
+        assert (min(space["units"]), max(space["units"])) == (128, 1024)
+    else:
+        assert space["lr"] == LogRange(1e-2, 1e-1)
+    if "n_layers" in space:
+        assert space["n_layers"] == (1, 2, 3, 4)
+    if model in ("pin", *DYNAMIC):
+        assert space["n_subspaces"] == (1, 2, 4, 8, 16)
+    if model in DYNAMIC:
+        assert (min(space["reduction"]), max(space["reduction"])) == (2, 16)
+    if model == "dgp":
+        assert (min(space["rank"]), max(space["rank"])) == (16, 128)
+    if model == "dwp":
+        assert space["rank"] == (1, 2, 3, 4)
+
+
+def test_settings_of_the_paper():
+    paper = SETTINGS["paper"]
+    assert (paper["batch_size"], paper["embedding_dim"], paper["eval_every"]) == (4096, 16, 2000)
+    assert MIN_COUNT["paper"] == 20
+
+
+@pytest.mark.parametrize("grid", SETTINGS)
+def test_models_are_tuned_equally(grid):
+    for table in (experiments.table1, experiments.table2):
+        cells = table(grid, "criteo")
+        assert len({len(cell.configs) for cell in cells}) == 1
+        for cell in cells:
+            texts = {experiments.text_of(grid, config) for config in cell.configs}
+            assert len(texts) == len(cell.configs)
+
+
+@pytest.mark.parametrize("model", PAPER)
+def test_more_configurations_extend_fewer(model):
+    assert configurations("paper", model, 6)[:4] == configurations("paper", model, 4)
+    for config in configurations("paper", model, 50):
+        for name, value in config.items():
+            allowed = PAPER[model][name]
+            if isinstance(allowed, LogRange):
+                assert allowed.low <= value <= allowed.high
+            else:
+                assert value in allowed
+
+
+@pytest.mark.parametrize("grid", SETTINGS)
+@pytest.mark.parametrize("name", experiments.EXPERIMENTS)
+def test_every_configuration_makes_an_estimator(grid, name):
+    for cell in experiments.EXPERIMENTS[name](grid, "criteo"):
+        for config in cell.configs:
+            classifier = experiments.make_estimator(cell.model, config, grid, 100)
+            assert type(classifier) is type(make_model(cell.model))
+            classifier._make_body()
+
+
+def test_points_of_the_tables_and_figures():
+    def points(name, grid="paper"):
+        return {
+            panel: sorted({cell.x for cell in cells})
+            for panel, cells in itertools.groupby(
+                experiments.EXPERIMENTS[name](grid, "criteo"), lambda cell: cell.panel
+            )
+        }
+
+    assert points("table3") == {"": [0, 1, 2, 3, 4, 5]}
+    assert points("table4") == {"": [1, 2, 4, 8, 16]}
+    assert points("figure6") == {"kernel size": [16, 32, 64, 128], "latent rank": [1, 2, 3, 4]}
+    assert points("figure7")["reduction ratio"] == [2, 4, 8, 16]
+    assert 0.0 in points("figure7")["orthogonal penalty"]
+    models = {cell.model for cell in experiments.table2("paper", "criteo")}
+    assert models == {*WITHOUT_DNN, "pin", *DYNAMIC}
+
+
+def test_table2_has_no_dnn_and_shares_the_other_runs():
+    table1 = {cell.model: cell.configs for cell in experiments.table1("quick", "criteo")}
+    for cell in experiments.table2("quick", "criteo"):
+        if cell.model in WITHOUT_DNN:
+            assert all(config["deep"] is False for config in cell.configs)
+        else:
+            assert cell.configs == table1[cell.model]
+
+
+def test_short_passes_are_evaluated_once():
+    config = configurations("paper", "da", 1)[0]
+    assert experiments.make_estimator("da", config, "paper", 17).eval_every == 17
+    assert experiments.make_estimator("da", config, "paper", 7_800).eval_every == 2000
+    assert experiments.make_estimator("da", config, "paper", 17).embedding_optimizer_params == {
+        "lr": config["lr"]
+    }
