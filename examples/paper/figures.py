@@ -20,8 +20,9 @@ import pandas as pd
 from experiments import EXPERIMENTS, averaged, chosen, summary
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from report import AVERAGED, TITLES, read_runs
+from report import AVERAGED, TITLES, random_spectrum, read_runs
 
+COLORS = {"DynInt-DA": "C0", "DynInt-DGP": "C1", "DynInt-DWP": "C2"}
 SCORES = {"auc": "test AUC", "logloss": "test logloss"}
 
 
@@ -56,13 +57,16 @@ def curves(runs: pd.DataFrame, xlabel: str, mean_of_groups: bool) -> Figure:
 
 
 def _draw_curves(axes: Any, runs: pd.DataFrame, xlabel: str, mean_of_groups: bool) -> None:
-    parts = [(group, part, {"alpha": 0.6}) for group, part in runs.groupby("group", sort=False)]
+    parts = [
+        (group, part, {"color": COLORS[group], "alpha": 0.6})
+        for group, part in runs.groupby("group", sort=False)
+    ]
     if mean_of_groups and len(parts) > 1:
         parts.append(("mean", averaged(runs), {"color": "black", "linewidth": 2}))
     for ax, (score, label) in zip(axes, SCORES.items(), strict=True):
         for group, part, style in parts:
             scores = summary(part).sort_values("x")
-            sd = scores[f"{score}_sd"].fillna(0)
+            sd = scores[f"{score}_sd"] if scores[f"{score}_sd"].notna().all() else None
             x = _positions(scores["x"])
             ax.errorbar(x, scores[score], yerr=sd, marker="o", capsize=3, label=group, **style)
         values = sorted(runs["x"].unique())
@@ -84,7 +88,10 @@ def _positions(values: pd.Series) -> np.ndarray:
 
 
 def spectrum(runs: pd.DataFrame) -> Figure:
-    """Singular values of W of each layer, scaled by the greatest; mean and range over seeds."""
+    """Singular values of W of each layer, scaled by the greatest; mean and range over seeds.
+
+    Beside them those of a matrix as training starts with: what is learnt is the difference.
+    """
     figure, axes = new_figure(1, 1, 5, 3.5)
     ax = axes[0, 0]
     by_seed = [np.array(json.loads(text)) for text in runs["singular_values"]]
@@ -93,6 +100,8 @@ def spectrum(runs: pd.DataFrame) -> Figure:
         x = np.arange(1, values.shape[1] + 1)
         ax.plot(x, values.mean(0), label=f"layer {layer + 1}")
         ax.fill_between(x, values.min(0), values.max(0), alpha=0.2)
+    start = random_spectrum(values.shape[1])
+    ax.plot(np.arange(1, len(start) + 1), start, "k--", label="random start")
     ax.set(xlabel="index", ylabel="singular value / greatest", ylim=(0, None))
     ax.legend()
     ax.grid(alpha=0.3)

@@ -126,16 +126,27 @@ def _singular_values(runs: pd.DataFrame) -> str:
     by_layer: dict[int, list[float]] = {}
     for text in runs["singular_values"]:
         for layer, values in enumerate(json.loads(text), 1):
-            energy = np.cumsum(np.square(values)) / np.square(values).sum()
-            share = (np.searchsorted(energy, 0.9) + 1) / len(values)
-            by_layer.setdefault(layer, []).append(float(share))
+            by_layer.setdefault(layer, []).append(_share(np.array(values)))
     if not by_layer:
         return "(no runs yet)"
     rows = [
         [str(layer), f"{np.mean(shares):.2f}", str(len(shares))]
         for layer, shares in by_layer.items()
     ]
+    rows.append(["random start", f"{_share(random_spectrum(len(values))):.2f}", NONE])
     return _markdown(["layer", "share of values with 90 % of the squares", "seeds"], rows)
+
+
+def _share(values: np.ndarray) -> float:
+    """Return the share of values, the greatest first, that hold 90 % of the sum of squares."""
+    energy = np.cumsum(values**2) / (values**2).sum()
+    return float((np.searchsorted(energy, 0.9) + 1) / len(values))
+
+
+def random_spectrum(width: int) -> np.ndarray:
+    """Return the singular values of a matrix that nothing has been learnt with."""
+    values = np.linalg.svd(np.random.default_rng(0).uniform(-1, 1, (width, width)))[1]
+    return values / values[0]
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
