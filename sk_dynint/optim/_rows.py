@@ -96,7 +96,7 @@ def _tensors(state: dict[str, Any]) -> dict[str, Tensor]:
 
 
 def _rows_of_a_chunk(w: Tensor) -> int:
-    return max(1, CHUNK // w[0].numel())
+    return max(1, CHUNK * len(w) // max(1, w.numel()))  # w may be empty
 
 
 def rows_and_values(grad: Tensor) -> tuple[Tensor, Tensor]:

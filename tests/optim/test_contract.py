@@ -107,3 +107,14 @@ def test_minimises_a_quadratic(optimizer, options):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_says_that_it_takes_sparse_gradients(optimizer):
     assert optimizer.supports_sparse
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (0,), (3, 0), (7, 5), (300_000,), ()])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_parameters_of_any_size_are_updated_whole(optimizer, shape):
+    """In chunks, of which an empty parameter has none."""
+    w = torch.nn.Parameter(torch.zeros(shape))
+    w.grad = torch.ones(shape)
+    optimizer([w]).step()
+    assert (w.data < 0).all()
+    assert len(w.data.unique()) <= 1
