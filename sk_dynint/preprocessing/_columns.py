@@ -53,9 +53,6 @@ class Truth(enum.Enum):
     FALSE = False
     TRUE = True
 
-    # Not in Python: a hash table is then built in one go, also where other threads look things up.
-    __hash__ = object.__hash__
-
 
 class Distinct(NamedTuple):
     """A column as codes into its distinct values; code -1 is a missing cell."""

@@ -20,7 +20,7 @@ from ._columns import ANY_KIND, NUMERIC_KINDS, Column, read_columns
 from ._field import Field, Indices, gather
 from ._levels import CategoricalField, decode, fit_levels, fit_ordinal_encoder
 from ._roles import resolve_binning, resolve_categorical
-from ._threads import fill_matrix, map_columns
+from ._threads import column_threads, fill_matrix
 
 # Fits a column: the field, the index of each distinct value, and where these stand in the column.
 Fit = Callable[[], tuple[Field, Indices, NDArray[np.intp]]]
@@ -309,7 +309,8 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     ) -> list[Field]:
         """Return the fields of columns."""
         fits = self._prepare_fits(columns, weight)
-        return map_columns(lambda fit: fit()[0], fits, len(columns[0]))
+        with column_threads(len(columns[0])) as map_columns:
+            return list(map_columns(lambda fit: fit()[0], fits))
 
     def _prepare_fits(
         self, columns: Sequence[Column], weight: NDArray[np.float64] | None

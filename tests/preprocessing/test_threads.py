@@ -44,7 +44,7 @@ def test_threads_make_no_difference(rows, binning, n_threads, data):
 
 
 @pytest.mark.parametrize("n_threads", [2, 5])
-@pytest.mark.parametrize("n_columns", [1, 15, 16, 17, 40])
+@pytest.mark.parametrize("n_columns", [1, 7, 8, 9, 40])
 def test_any_number_of_columns(n_threads, n_columns):
     """Columns of the matrix are filled some at a time, rows too."""
     rng = np.random.default_rng(n_columns)
@@ -78,12 +78,13 @@ def test_an_error_is_that_of_the_first_column():
 def test_who_works():
     """Threads of their own, unless columns are short or OpenMP is held to one thread."""
 
-    def worker(_):
-        return threading.get_ident()
+    def workers(n_samples):
+        with _threads.column_threads(n_samples) as map_columns:
+            return set(map_columns(lambda _: threading.get_ident(), range(9)))
 
     here = {threading.get_ident()}
     with threads(2):
-        assert not here & set(_threads.map_columns(worker, range(9), 100))
-    assert set(_threads.map_columns(worker, range(9), 100)) == here
+        assert not here & workers(100)
+    assert workers(100) == here
     with threadpool_limits(1, "openmp"):
-        assert set(_threads.map_columns(worker, range(9), 10**6)) == here
+        assert workers(10**6) == here
