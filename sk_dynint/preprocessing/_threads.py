@@ -12,8 +12,8 @@ from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 
 from ._field import Indices
 
-# Rows below which starting threads costs more than it saves.
-MIN_ROWS = 20_000
+# Rows below which most of the work holds Python's lock: a second thread saves next to nothing.
+MIN_ROWS = 100_000
 # A block of the matrix that is filled at once: wide enough to write quickly, small enough to cache.
 _FIELDS, _ROWS = 8, 1024
 

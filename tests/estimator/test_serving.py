@@ -49,11 +49,11 @@ def test_threads_predict_at_once(model):
 @pytest.mark.usefixtures("often_switching")
 def test_threads_predict_long_tables():
     """Long enough that every call has threads of its own."""
-    X, y = make_clicks(30_000)
+    X, y = make_clicks(110_000)
     model = fast(max_epochs=1).fit(X, y)
     expected = model.predict_proba(X)
     with ThreadPoolExecutor(3) as pool:
-        for found in pool.map(model.predict_proba, [X] * 6):
+        for found in pool.map(model.predict_proba, [X] * 3):
             np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
