@@ -23,6 +23,17 @@ PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
 """Name -> what a body computes in; None is the type of the parameters."""
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Hold torch to the calling thread, for work too little to wait for a second one."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
+
+
 class Workers:
     """As many threads as torch has; each works alone on its share.
 
@@ -45,20 +56,20 @@ class Workers:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Keep the threads, and hold torch to one in each, also in the calling one."""
-        n_threads = torch.get_num_threads()
         if self.n_workers == 1:
             yield
             return
-        with ThreadPoolExecutor(
-            self.n_workers - 1, "sk_dynint", initializer=torch.set_num_threads, initargs=(1,)
-        ) as pool:
+        with (
+            one_thread(),
+            ThreadPoolExecutor(
+                self.n_workers - 1, "sk_dynint", initializer=torch.set_num_threads, initargs=(1,)
+            ) as pool,
+        ):
             self._pool = pool
-            torch.set_num_threads(1)
             try:
                 yield
             finally:
                 self._pool = None
-                torch.set_num_threads(n_threads)
 
     def map(self, function: Callable[..., Any], *items: Iterable[Any]) -> list[Any]:
         """``list(map(function, *items))``, by whoever is free."""

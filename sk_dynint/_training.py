@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
-from sk_dynint._engine import KERNEL_BLOCK, Engine
+from sk_dynint._engine import KERNEL_BLOCK, Engine, one_thread
 from sk_dynint.optim import RowOptimizer
 
 Batch = tuple[Tensor, tuple[Tensor, Tensor]]
@@ -239,7 +239,7 @@ class CTRNet(NeuralNet):
         rows = torch.from_numpy(codes).to(self.device)
         n_rows = len(rows)
         if n_rows <= SHORT:
-            with torch.inference_mode():
+            with torch.inference_mode(), one_thread():
                 logits = self.module_(rows)
         else:
             engine = Engine(self.module_, n_threads=1 if n_rows <= 4 * KERNEL_BLOCK else None)
