@@ -55,7 +55,7 @@ def by_kernel(stack, embedding, logit_grad, block, dtype=None):
     n_rows=st.integers(1, 9),
     block=st.integers(1, 9),
 )
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None)
 def test_kernel_is_autograd(
     variant, n_fields, depth, n_subspaces, n_layers, rank, output, n_rows, block
 ):
@@ -70,7 +70,8 @@ def test_kernel_is_autograd(
     expected = by_autograd(stack, embedding, logit_grad)
     found = by_kernel(stack, embedding, logit_grad, block)
     for ours, theirs in zip(found, expected, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-7, atol=1e-7)  # large sums cancel
+        # A small entry may be what is left of large ones, so the largest gives the scale.
+        assert (ours - theirs).abs().max() <= 1e-10 * theirs.abs().max() + 1e-12
 
 
 @EVERY_VARIANT
