@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sk_dynint.interactions._gate import GateInput, GateNetwork
-from sk_dynint.interactions._kernel import Gates, StackKernel, StaticProduct
+from sk_dynint.interactions._kernel import SigmoidGates, StackKernel, StaticProduct
 from sk_dynint.interactions._layer import InteractionLayer, glorot
 
 
@@ -24,22 +24,16 @@ class DynamicActivationKernel(StackKernel):
     def set_up(self) -> None:
         """Pack W and the gate networks."""
         self.static = StaticProduct(self)
-        self.gates = Gates(self, self.inner_width)
+        self.gates = SigmoidGates(self, self.inner_width)
 
     def mix(self, x0: Tensor) -> Tensor:
         """Product, gates, and their product."""
         self.product = self.static.forward(x0)
-        self.gate = self.gates.forward(x0).sigmoid_().mul_(2).unsqueeze(1)
-        return torch.mul(self.product, self.gate, out=self.array("mixed", *self.product.shape))
+        return self.gates.apply(x0, self.product, out=self.array("mixed", *self.product.shape))
 
     def mix_backward(self, mixed_grad: Tensor, g: Tensor) -> None:
         """Through the gates, then as a static layer."""
-        gate_grad = self.array("gate_grad", *self.gate.shape)
-        by_entry = torch.mul(mixed_grad, self.product, out=self.product)
-        torch.sum(by_entry, 1, keepdim=True, out=gate_grad)
-        mixed_grad.mul_(self.gate)
-        gate_grad.mul_(self.gate).addcmul_(gate_grad, self.gate, value=-0.5)  # of 2σ: G (1 - G/2)
-        self.gates.backward(gate_grad.squeeze(1))
+        self.gates.apply_backward(mixed_grad, self.product)
         self.static.backward(mixed_grad, g)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sk_dynint.interactions._gate import GateInput, GateNetwork
-from sk_dynint.interactions._kernel import Gates, StackKernel, padded
+from sk_dynint.interactions._kernel import SigmoidGates, StackKernel, padded
 from sk_dynint.interactions._layer import InteractionLayer, glorot
 from sk_dynint.interactions._penalty import PenaltyKind, orthogonal_penalty
 
@@ -39,7 +39,7 @@ class DynamicGeneratedParametersKernel(StackKernel):
         vs = ((layer.v, (inner, i, r), shape) for i, layer in enumerate(self.layers))
         self.pack("u", (self.n_layers, self.width, self.rank), us)
         self.pack("v", (self.width, self.n_layers, self.rank), vs)
-        self.gates = Gates(self, rank)
+        self.gates = SigmoidGates(self, rank)
 
     def mix(self, x0: Tensor) -> Tensor:
         """From right to left; V of all layers in one product."""
@@ -47,8 +47,7 @@ class DynamicGeneratedParametersKernel(StackKernel):
         self.q = self.array("q", *shape, self.rank)  # V^T X_0
         v = self.packed["v"].view(self.width, -1)
         torch.mm(x0.view(-1, self.width), v, out=self.q.view(-1, v.shape[1]))
-        self.sigma = self.gates.forward(x0).sigmoid_().mul_(2).unsqueeze(1)
-        self.sq = torch.mul(self.q, self.sigma, out=self.array("sq", *self.q.shape))
+        self.sq = self.gates.apply(x0, self.q, out=self.array("sq", *self.q.shape))
         mixed = self.array("mixed", *shape, self.width)
         for u, sq, m in self._by_layer(self.sq, mixed):
             torch.mm(sq, u.T, out=m)
@@ -60,12 +59,7 @@ class DynamicGeneratedParametersKernel(StackKernel):
         for i, (u, sq, m_grad) in enumerate(self._by_layer(self.sq, mixed_grad)):
             self.add_product("u", m_grad.T, sq, i)
             torch.mm(m_grad, u, out=q_grad.flatten(0, 1)[:, i])
-        sigma_grad = self.array("sigma_grad", *self.sigma.shape)
-        by_entry = torch.mul(q_grad, self.q, out=self.sq)
-        torch.sum(by_entry, 1, keepdim=True, out=sigma_grad)
-        q_grad.mul_(self.sigma)
-        sigma_grad.mul_(self.sigma).addcmul_(sigma_grad, self.sigma, value=-0.5)
-        self.gates.backward(sigma_grad.squeeze(1))
+        self.gates.apply_backward(q_grad, self.q)
         v = self.packed["v"].view(self.width, -1)
         q_grad = q_grad.view(-1, v.shape[1])
         self.add_product("v", self.x0.view(-1, self.width).T, q_grad)

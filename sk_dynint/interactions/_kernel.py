@@ -300,3 +300,20 @@ class Gates:
 
     def _by_layer(self, hidden: Tensor) -> Iterator[tuple[int, Tensor]]:
         return enumerate(hidden.view(len(hidden), self.kernel.n_layers, -1).unbind(1))
+
+
+class SigmoidGates(Gates):
+    """Gates ``G = 2σ(net)`` on the rows of an array of all layers."""
+
+    def apply(self, x0: Tensor, array: Tensor, out: Tensor) -> Tensor:
+        """``G ∘ array``, (B, d, L, outputs), the same G for every d."""
+        self.gate = self.forward(x0).sigmoid_().mul_(2).unsqueeze(1)
+        return torch.mul(array, self.gate, out=out)
+
+    def apply_backward(self, grad: Tensor, array: Tensor) -> None:
+        """Gradients of the networks; turn `grad` into that of `array`, which is overwritten."""
+        gate_grad = self.kernel.array("gate_grad", *self.gate.shape)
+        torch.sum(torch.mul(grad, array, out=array), 1, keepdim=True, out=gate_grad)
+        grad.mul_(self.gate)
+        gate_grad.mul_(self.gate).addcmul_(gate_grad, self.gate, value=-0.5)  # of 2σ: G (1 - G/2)
+        self.backward(gate_grad.squeeze(1))
