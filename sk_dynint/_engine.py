@@ -50,9 +50,6 @@ class Workers:
         self.n_workers = n_workers
         self._pool: ThreadPoolExecutor | None = None
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.n_workers))
-
     @contextmanager
     def running(self) -> Iterator[None]:
         """Keep the threads, and hold torch to one in each, also in the calling one."""
@@ -169,24 +166,25 @@ class Engine:
             self.block = max(KERNEL_BLOCK, 4 * KERNEL_BLOCK // layers[0].depth)
         self.penalty = penalty
         self.precision = PRECISIONS[precision]
+        self.row_wise = getattr(module.body, "row_wise", True)
         self.tables = [t for t in (module.embedding, module.first_order) if t is not None]
         self._position: Tensor | None = None
 
     @cached_property
     def learners(self) -> list[Any]:
         """Bodies that take gradients, one for each worker."""
-        if self.kernel:
-            return [self.kernel(self.module.body, self.precision) for _ in self.workers]
-        return [AutogradBody(self.module.body, self.penalty, self.precision)]
+        return self._bodies(self.precision)
 
     @cached_property
     def scorers(self) -> list[Any]:
         """Bodies that predict, in the precision of the parameters."""
-        if self.kernel and self.precision is None and "learners" in vars(self):
-            return self.learners
+        at_hand = self.precision is None and "learners" in vars(self)
+        return self.learners if at_hand else self._bodies(None)
+
+    def _bodies(self, dtype: torch.dtype | None) -> list[Any]:
         if self.kernel:
-            return [self.kernel(self.module.body) for _ in self.workers]
-        return [AutogradBody(self.module.body)]
+            return [self.kernel(self.module.body, dtype) for _ in range(self.workers.n_workers)]
+        return [AutogradBody(self.module.body, self.penalty, dtype)]
 
     # -------------------------------------------------------------- prediction
 
@@ -231,20 +229,19 @@ class Engine:
         target, weight = target.to(bias.dtype), weight.to(bias.dtype)
         touched, slots = self._distinct(codes + self.module.embedding.offsets)
         parts = [table.rows(touched) for table in self.tables]
-        logits = torch.empty_like(target)
-
-        row_wise = getattr(self.module.body, "row_wise", True)
+        logits, logit_grads = torch.empty_like(target), torch.empty_like(target)
 
         def work(body: Any, share: range) -> list[Tensor]:
             body.load(training=True)
             part_grads = [torch.zeros_like(part) for part in parts]
-            for block in self._blocks(share, self.block if row_wise else len(codes)):
+            for block in self._blocks(share, self.block if self.row_wise else len(codes)):
                 slot = slots[block].flatten()
                 looked_up = [part.index_select(0, slot) for part in parts]
                 embedding, *first = (x.view(-1, codes.shape[1], x.shape[1]) for x in looked_up)
                 logit = self._sum(body.forward(embedding, training=True), *first)
                 logits[block] = logit
-                logit_grad = (torch.sigmoid(logit) - target[block]) * weight[block]
+                logit_grads[block] = (torch.sigmoid(logit) - target[block]) * weight[block]
+                logit_grad = logit_grads[block]
                 part_grads[0].index_add_(
                     0, slot, body.backward(logit_grad, weight[block]).flatten(0, 1)
                 )
@@ -257,7 +254,7 @@ class Engine:
         results = self.workers.map(work, self.learners, shares)
         for table, part_grads in zip(self.tables, zip(*results, strict=True), strict=True):
             table.set_gradient(touched, sum_in_place(part_grads))
-        bias.grad = ((torch.sigmoid(logits) - target) * weight).sum()
+        bias.grad = logit_grads.sum()
         self.learners[0].store_gradients(self.learners[1 : len(shares)])
         if self.kernel and self.penalty:
             self._add_penalty_gradients(self.penalty * weight.sum())

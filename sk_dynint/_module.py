@@ -73,9 +73,7 @@ class FieldEmbedding(nn.Module):
         """Set the gradient of the table: `values` in distinct `rows`, zero elsewhere."""
         if self.oov == "zero":
             values.masked_fill_(self._constant(rows), 0)
-        grad = torch.sparse_coo_tensor(
-            rows.unsqueeze(0), values, self.weight.shape, is_coalesced=True, check_invariants=False
-        )
+        grad = _row_gradient(rows, values, self.weight.shape)
         self.weight.grad = grad if self.sparse else grad.to_dense()
 
     def _constant(self, rows: Tensor) -> Tensor:
@@ -106,14 +104,14 @@ class _RowLookup(torch.autograd.Function):
         touched, inverse = torch.unique(rows, return_inverse=True)
         values = grad.new_zeros(len(touched), ctx.table_shape[1])
         values.index_add_(0, inverse.flatten(), grad.reshape(-1, ctx.table_shape[1]))
-        table_grad = torch.sparse_coo_tensor(
-            touched.unsqueeze(0),
-            values,
-            ctx.table_shape,
-            is_coalesced=True,
-            check_invariants=False,
-        )
-        return table_grad, None
+        return _row_gradient(touched, values, ctx.table_shape), None
+
+
+def _row_gradient(rows: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
+    """Sparse gradient of a table in distinct rows."""
+    return torch.sparse_coo_tensor(
+        rows.unsqueeze(0), values, shape, is_coalesced=True, check_invariants=False
+    )
 
 
 class CTRModule(nn.Module):
@@ -164,11 +162,7 @@ class CTRModule(nn.Module):
 
     def forward(self, X: Tensor) -> Tensor:
         """Logit of each row of indices."""
-        return self.score(self.embedding(X), X)
-
-    def score(self, embedding: Tensor, X: Tensor) -> Tensor:
-        """Logit of rows whose embedding, (B, F, D), is at hand."""
-        logit = self.bias + self.body(embedding)
+        logit = self.bias + self.body(self.embedding(X))
         if self.first_order is not None:
             logit = logit + self.first_order(X).sum((1, 2))
         return logit
