@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sk_dynint.baselines._body import Body
-from sk_dynint.baselines._dnn import Dense, DNNBody, Output
+from sk_dynint.baselines._dnn import Dense, Output, dnn_beside
 
 
 class SelfAttention(nn.Module):
@@ -138,16 +138,8 @@ class AutoInt(Body):
             )
         )
         self.output = Output(n_fields * widths[-1])
-        self.deep = (
-            DNNBody(
-                n_fields,
-                embedding_dim,
-                hidden_units=hidden_units,
-                dropout=dropout,
-                batch_norm=batch_norm,
-            )
-            if deep
-            else None
+        self.deep = dnn_beside(
+            deep, n_fields, embedding_dim, hidden_units, dropout=dropout, batch_norm=batch_norm
         )
 
     def forward(self, embedding: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from sk_dynint.baselines._body import Body
-from sk_dynint.baselines._dnn import DNNBody
+from sk_dynint.baselines._dnn import dnn_beside
 from sk_dynint.baselines._fm import pairwise
 
 
@@ -51,16 +51,8 @@ class DeepFM(Body):
         batch_norm: bool = False,
     ) -> None:
         super().__init__()
-        self.deep = (
-            DNNBody(
-                n_fields,
-                embedding_dim,
-                hidden_units=hidden_units,
-                dropout=dropout,
-                batch_norm=batch_norm,
-            )
-            if deep
-            else None
+        self.deep = dnn_beside(
+            deep, n_fields, embedding_dim, hidden_units, dropout=dropout, batch_norm=batch_norm
         )
 
     def forward(self, embedding: Tensor) -> Tensor:

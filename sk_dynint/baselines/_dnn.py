@@ -146,6 +146,23 @@ class DNNBody(Body):
         return self.output(self.dnn(embedding.flatten(1)))
 
 
+def dnn_beside(
+    wanted: bool,
+    n_fields: int,
+    embedding_dim: int,
+    hidden_units: Sequence[int],
+    *,
+    dropout: float,
+    batch_norm: bool,
+) -> DNNBody | None:
+    """Make the DNN that stands beside an interaction part, if it is wanted."""
+    if not wanted:
+        return None
+    return DNNBody(
+        n_fields, embedding_dim, hidden_units=hidden_units, dropout=dropout, batch_norm=batch_norm
+    )
+
+
 def check_widths(name: str, widths: Sequence[int]) -> None:
     """Refuse what is not a sequence of positive integers."""
     if isinstance(widths, str) or not all(isinstance(n, Integral) and n > 0 for n in widths):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sk_dynint.baselines._body import Body
-from sk_dynint.baselines._dnn import Dense, DNNBody, Output, check_widths
+from sk_dynint.baselines._dnn import Dense, Output, check_widths, dnn_beside
 
 
 class CompressedInteraction(nn.Module):
@@ -104,16 +104,8 @@ class XDeepFM(Body):
             raise ValueError(f"{cin_units=!r}; it must be one integer, or {n_layers=} of them")
         self.cin = CompressedInteraction(n_fields, units)
         self.output = Output(self.cin.n_outputs)
-        self.deep = (
-            DNNBody(
-                n_fields,
-                embedding_dim,
-                hidden_units=hidden_units,
-                dropout=dropout,
-                batch_norm=batch_norm,
-            )
-            if deep
-            else None
+        self.deep = dnn_beside(
+            deep, n_fields, embedding_dim, hidden_units, dropout=dropout, batch_norm=batch_norm
         )
 
     def forward(self, embedding: Tensor) -> Tensor:
