@@ -1,14 +1,3 @@
-"""Double precision and one seed for the comparisons with NumPy."""
+"""Double precision, as for the interaction layers."""
 
-import pytest
-import torch
-
-
-@pytest.fixture(autouse=True)
-def _double_precision():
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-    torch.set_default_dtype(before)
+from tests.interactions.conftest import _double_precision  # noqa: F401
