@@ -19,6 +19,7 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     add("--first-seed", type=int, default=0)
     add("--grid", choices=list(SETTINGS), default="quick")
     add("--configurations", type=int, help="tried of each model, the same number for all")
+    add("--jobs", type=int, default=1, help="processes, which share the cores")
     add("--out", default="paper_runs.csv", help="CSV file; finished runs are not made again")
 
 
@@ -31,6 +32,7 @@ def make_runs(tasks: Sequence[Task], args: argparse.Namespace):
         grid=args.grid,
         rows=args.rows,
         n_configurations=args.configurations,
+        jobs=args.jobs,
         say=lambda text: print(text, flush=True),
     )
 

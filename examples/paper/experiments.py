@@ -12,7 +12,9 @@ import json
 import os
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +22,7 @@ import numpy as np
 import pandas as pd
 import torch
 from data_sets import DATASETS, load
+from joblib import Parallel, delayed
 from published import NAMES
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
@@ -320,8 +323,10 @@ def singular_values(body: Any) -> list[list[float]]:
 class Progress:
     """Say what was done, and how long the rest will take by the runs so far."""
 
-    def __init__(self, n: int, say: Callable[[str], None], earlier: Iterable[Run] = ()) -> None:
-        self.n, self.say = n, say
+    def __init__(
+        self, n: int, say: Callable[[str], None], earlier: Iterable[Run] = (), jobs: int = 1
+    ) -> None:
+        self.n, self.say, self.jobs = n, say, jobs
         self.seconds: dict[tuple[str, str], list[float]] = {}
         self.done = 0
         for run in earlier:
@@ -330,13 +335,13 @@ class Progress:
     def _keep(self, run: Run) -> None:
         self.seconds.setdefault((run["data"], run["model"]), []).append(run["seconds"])
 
-    def add(self, run: Run, missing: Sequence[tuple[str, str]]) -> None:
-        """Take note of a run; `missing` are data set and model of those that are to come."""
+    def add(self, run: Run, missing: Counter[tuple[str, str]]) -> None:
+        """Take note of a run; `missing` counts those to come by data set and model."""
         self.done += 1
         self._keep(run)
         every = [s for seconds in self.seconds.values() for s in seconds]
-        left = sum(float(np.mean(self.seconds.get(kind, every))) for kind in missing)
-        hours, minutes = divmod(round(left / 60), 60)
+        left = sum(n * np.mean(self.seconds.get(kind, every)) for kind, n in missing.items())
+        hours, minutes = divmod(round(left / self.jobs / 60), 60)
         self.say(
             f"{self.done}/{self.n} {run['data']} {run['model']} seed {run['seed']}: "
             f"{run['seconds']:.1f} s, AUC {run['auc']:.4f}; about {hours} h {minutes:02} min left"
@@ -351,6 +356,18 @@ class Task(NamedTuple):
     names: Sequence[str]
 
 
+@lru_cache(1)
+def table_of(name: str, path: str | None, rows: int | None, grid: str) -> Table:
+    """Read a data set, once in a process."""
+    return Table(name, grid, *load(name, path, rows))
+
+
+def _make_run(
+    source: tuple[str, str | None, int | None, str], seed: int, model: str, config: Config
+) -> Run:
+    return make_run(model, config, table_of(*source), seed)
+
+
 def run_tasks(
     tasks: Sequence[Task],
     out: str | os.PathLike[str],
@@ -359,9 +376,10 @@ def run_tasks(
     grid: str = "quick",
     rows: int | None = None,
     n_configurations: int | None = None,
+    jobs: int = 1,
     say: Callable[[str], None] = print,
 ) -> pd.DataFrame:
-    """Make the runs that the file lacks; return all of it."""
+    """Make the runs that the file lacks, in `jobs` processes; return all of it."""
     store = Store(out)
     plans = {task: plan(task, grid, n_configurations) for task in tasks}
     todo = [
@@ -372,19 +390,19 @@ def run_tasks(
         if (task.data, grid, model, text_of(grid, config), seed) not in store.runs
     ]
     earlier = [run for run in store.runs.values() if run["grid"] == grid]
-    progress = Progress(len(todo), say, earlier)
+    progress = Progress(len(todo), say, earlier, jobs)
+    missing = Counter((task.data, model) for task, _, model, _ in todo)
     for task in tasks:
-        mine = [item for item in todo if item[0] is task]
+        mine = [item[1:] for item in todo if item[0] is task]
         if not mine:
             continue
-        table = Table(task.data, grid, *load(task.data, task.path, rows))
-        store.check(task.data, grid, table.fingerprint)
-        for item in mine:
-            _, seed, model, config = item
-            run = make_run(model, config, table, seed)
+        source = task.data, task.path, rows, grid
+        store.check(task.data, grid, table_of(*source).fingerprint)
+        work = (delayed(_make_run)(source, *item) for item in mine)
+        for run in Parallel(jobs, return_as="generator_unordered")(work):
             store.append(run)
-            todo.remove(item)
-            progress.add(run, [(other.data, name) for other, _, name, _ in todo])
+            missing[run["data"], run["model"]] -= 1
+            progress.add(run, missing)
     return frame_of(store)
 
 

@@ -145,3 +145,12 @@ def test_files_as_they_were_published(tmp_path):
 def test_a_file_that_is_missing_is_asked_for():
     with pytest.raises(ValueError, match="needs --path"):
         data_sets.load("criteo")
+
+
+def test_processes_make_the_same_runs(tiny, tmp_path):
+    alone, shared = (run(tiny, tmp_path / f"{n}.csv", jobs=n) for n in (1, 2))
+    keys = ["model", "config", "seed"]
+    alone, shared = (runs.sort_values(keys, ignore_index=True) for runs in (alone, shared))
+    assert shared[keys].equals(alone[keys])
+    scores = ["valid_logloss", "auc", "logloss"]
+    np.testing.assert_allclose(shared[scores], alone[scores], atol=1e-5)
