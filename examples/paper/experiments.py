@@ -13,8 +13,9 @@ import os
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,7 +52,8 @@ from sk_dynint.comparison._splits import Parts, split_at_random
 class Cell(NamedTuple):
     """A figure of a table, or a point of a curve: a model, and configurations to choose from.
 
-    With several, that of the best validation logloss counts; the test part is not looked at.
+    With several, the first seed tries them all, and that of the best validation logloss goes on to
+    the other seeds; the test part is not looked at.
     """
 
     panel: str
@@ -324,9 +326,9 @@ class Progress:
     """Say what was done, and how long the rest will take by the runs so far."""
 
     def __init__(
-        self, n: int, say: Callable[[str], None], earlier: Iterable[Run] = (), jobs: int = 1
+        self, say: Callable[[str], None], earlier: Iterable[Run] = (), jobs: int = 1
     ) -> None:
-        self.n, self.say, self.jobs = n, say, jobs
+        self.say, self.jobs = say, jobs
         self.seconds: dict[tuple[str, str], list[float]] = {}
         self.done = 0
         for run in earlier:
@@ -342,8 +344,9 @@ class Progress:
         every = [s for seconds in self.seconds.values() for s in seconds]
         left = sum(n * np.mean(self.seconds.get(kind, every)) for kind, n in missing.items())
         hours, minutes = divmod(round(left / self.jobs / 60), 60)
+        n = self.done + missing.total()
         self.say(
-            f"{self.done}/{self.n} {run['data']} {run['model']} seed {run['seed']}: "
+            f"{self.done}/{n} {run['data']} {run['model']} seed {run['seed']}: "
             f"{run['seconds']:.1f} s, AUC {run['auc']:.4f}; about {hours} h {minutes:02} min left"
         )
 
@@ -379,26 +382,31 @@ def run_tasks(
     jobs: int = 1,
     say: Callable[[str], None] = print,
 ) -> pd.DataFrame:
-    """Make the runs that the file lacks, in `jobs` processes; return all of it."""
+    """Make the runs that the file lacks, in `jobs` processes; return all of it.
+
+    The first of `seeds` tries all configurations, the others those that won.
+    """
     store = Store(out)
-    plans = {task: plan(task, grid, n_configurations) for task in tasks}
-    todo = [
-        (task, seed, model, config)
-        for task, pairs in plans.items()
-        for seed in seeds
-        for model, config in pairs
-        if (task.data, grid, model, text_of(grid, config), seed) not in store.runs
-    ]
+    stages = [(task, part) for task in tasks for part in (seeds[:1], seeds[1:])]
+
+    def to_do(task: Task, part: Sequence[int]) -> list[tuple[int, str, Config]]:
+        tuned_by = None if part == seeds[:1] else store.runs
+        pairs = plan(task, grid, n_configurations, tuned_by)
+        return [
+            (seed, model, config)
+            for seed, (model, config) in product(part, pairs)
+            if (task.data, grid, model, text_of(grid, config), seed) not in store.runs
+        ]
+
     earlier = [run for run in store.runs.values() if run["grid"] == grid]
-    progress = Progress(len(todo), say, earlier, jobs)
-    missing = Counter((task.data, model) for task, _, model, _ in todo)
-    for task in tasks:
-        mine = [item[1:] for item in todo if item[0] is task]
-        if not mine:
+    progress = Progress(say, earlier, jobs)
+    for i, (task, part) in enumerate(stages):
+        if not (items := to_do(task, part)):
             continue
+        missing = Counter((t.data, model) for t, p in stages[i:] for _, model, _ in to_do(t, p))
         source = task.data, task.path, rows, grid
         store.check(task.data, grid, table_of(*source).fingerprint)
-        work = (delayed(_make_run)(source, *item) for item in mine)
+        work = (delayed(_make_run)(source, *item) for item in items)
         for run in Parallel(jobs, return_as="generator_unordered")(work):
             store.append(run)
             missing[run["data"], run["model"]] -= 1
@@ -406,13 +414,35 @@ def run_tasks(
     return frame_of(store)
 
 
-def plan(task: Task, grid: str, n_configurations: int | None = None) -> list[tuple[str, Config]]:
-    """Return models and configurations of experiments, each once."""
+def plan(
+    task: Task, grid: str, n: int | None = None, runs: Mapping[Key, Run] | None = None
+) -> list[tuple[str, Config]]:
+    """Return models and configurations of experiments, each once.
+
+    With `runs`, only the configurations that won; where that is open still, the first.
+    """
     pairs: list[tuple[str, Config]] = []
     for name in task.names:
-        for cell in EXPERIMENTS[name](grid, task.data, n_configurations):
-            pairs += [(cell.model, c) for c in cell.configs if (cell.model, c) not in pairs]
+        for cell in EXPERIMENTS[name](grid, task.data, n):
+            configs = cell.configs
+            if runs is not None:
+                configs = [tuned(cell, task.data, grid, runs) or configs[0]]
+            pairs += [(cell.model, c) for c in configs if (cell.model, c) not in pairs]
     return pairs
+
+
+def tuned(cell: Cell, data: str, grid: str, runs: Mapping[Key, Run]) -> Config | None:
+    """Return the configuration of the least validation logloss with the first seed that tried all.
+
+    None if no seed has, or if all of them diverged.
+    """
+    keys = [(data, grid, cell.model, text_of(grid, config)) for config in cell.configs]
+    seeds = sorted({seed for *_, seed in runs})
+    for seed in seeds:
+        if all((*key, seed) in runs for key in keys):
+            losses = [runs[(*key, seed)]["valid_logloss"] for key in keys]
+            return None if np.isnan(losses).all() else cell.configs[int(np.nanargmin(losses))]
+    return None
 
 
 def frame_of(store: Store) -> pd.DataFrame:
@@ -426,31 +456,21 @@ def chosen(
 ) -> pd.DataFrame:
     """Return the runs that count for an experiment: one for each cell and seed.
 
-    The configuration is chosen by validation logloss, for each seed on its own split.  A seed for
-    which configurations are missing does not count yet.
+    A cell without a configuration that was :func:`tuned` does not count yet.
     """
-    runs = runs[(runs["data"] == data) & (runs["grid"] == grid)]
-    by_config = {
-        kind: part.set_index("seed") for kind, part in runs.groupby(["model", "config"], sort=False)
-    }
+    by_key = {key_of(run): run for run in runs.to_dict("records")}
+    seeds = sorted(set(runs["seed"]))
     cells = EXPERIMENTS[name](grid, data, n_configurations)
     groups = {cell.panel: len({c.group for c in cells if c.panel == cell.panel}) for cell in cells}
     lines = []
     for cell in cells:
-        texts = [text_of(grid, config) for config in cell.configs]
-        parts = [by_config[cell.model, t] for t in texts if (cell.model, t) in by_config]
-        if len(parts) < len(texts):
+        if (best := tuned(cell, data, grid, by_key)) is None:
             continue
-        common = set.intersection(*(set(part.index) for part in parts))
-        for seed in sorted(common):
-            tried = pd.DataFrame([part.loc[seed] for part in parts])
-            tried = tried[tried["valid_logloss"].notna()]
-            if len(tried):
-                best = tried.iloc[int(tried["valid_logloss"].to_numpy().argmin())]
-                about = {"panel": cell.panel, "group": cell.group, "x": cell.x, "seed": seed}
-                about |= {"n_groups": groups[cell.panel], "model": cell.model}
-                lines.append(about | best.drop(["model"], errors="ignore").to_dict())
-    columns = dict.fromkeys(["panel", "group", "x", "seed", "n_groups", *COLUMNS])
+        about = {"panel": cell.panel, "group": cell.group, "x": cell.x}
+        about["n_groups"] = groups[cell.panel]
+        of_seeds = (by_key.get((data, grid, cell.model, text_of(grid, best), s)) for s in seeds)
+        lines += [about | run for run in of_seeds if run and not np.isnan(run["auc"])]
+    columns = dict.fromkeys(["panel", "group", "x", "n_groups", *COLUMNS])
     return pd.DataFrame(lines, columns=list(columns))
 
 
