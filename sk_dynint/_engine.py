@@ -160,7 +160,7 @@ class Engine:
         on_cpu = module.bias.device.type == "cpu"
         n_workers = (n_threads or torch.get_num_threads()) if self.kernel and on_cpu else 1
         self.workers = Workers(n_workers)
-        self.block = AUTOGRAD_BLOCK
+        self.block = getattr(module.body, "block", None) or AUTOGRAD_BLOCK
         if self.kernel:
             layers: Any = module.body.layers
             self.block = max(KERNEL_BLOCK, 4 * KERNEL_BLOCK // layers[0].depth)

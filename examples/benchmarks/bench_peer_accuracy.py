@@ -13,8 +13,10 @@ are scored, and the pass with the best validation AUC counts, for every library 
 given as --counts.
 
 What still differs is each library's own: the start of the dense layers (DeepCTR-Torch: almost
-zero), FuxiCTR's clipping of gradients and, on our side, Adam that updates only the rows of a
-batch; ``ours-dense`` takes torch.optim.Adam instead.  FuxiCTR's AutoInt is not in its package.
+zero; FuxiCTR's and ours are Glorot's, normal and uniform), the start of the bias (ours: the
+log-odds of the labels), FuxiCTR's clipping of gradients and, on our side, Adam that updates only
+the rows of a batch; ``ours-dense`` takes torch.optim.Adam instead.  FuxiCTR's AutoInt is not in its
+package.
 
 Without --data the table is made up.  Finished runs in the CSV are skipped, so a run that was cut
 short goes on where it stopped; use another CSV for other settings.  About 15 minutes on two cores

@@ -22,6 +22,8 @@ class Body(nn.Module):
         Length of the table's rows, where the model leaves no choice.
     only_deep : str or None
         Why there is no form of the model without its DNN; None where there is one.
+    block : int or None
+        Rows to work on at once, where the engine's number makes arrays too large for the cache.
 
     Notes
     -----
@@ -31,6 +33,7 @@ class Body(nn.Module):
     first_order: bool = False
     fixed_embedding_dim: ClassVar[int | None] = None
     only_deep: ClassVar[str | None] = None
+    block: int | None = None
 
     @property
     def row_wise(self) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sk_dynint.baselines._body import Body, glorot
 from sk_dynint.baselines._dnn import DNN, Dense, Output
-from sk_dynint.baselines._pairs import Pairs, times_own_matrix
+from sk_dynint.baselines._pairs import Pairs, fields_first, times_own_matrix
 
 Bilinear = Literal["all", "each", "interaction"]
 
@@ -62,7 +62,7 @@ class BilinearProducts(nn.Module):
 
     Notes
     -----
-    Shape: (B, F, D) -> (B, P, D) with P = F (F - 1) / 2.
+    Shape: (B, F, D) -> (P, D, B) with P = F (F - 1) / 2, as cheap matrix products want it.
     """
 
     def __init__(
@@ -78,13 +78,13 @@ class BilinearProducts(nn.Module):
 
     def forward(self, embedding: Tensor) -> Tensor:
         """Multiply."""
-        left, right = self.pairs(embedding)
+        x = fields_first(embedding)
         if self.bilinear == "interaction":
+            left, right = self.pairs(x)
             return times_own_matrix(left, self.weight) * right  # Huang 2019, Eq. (7)
-        if self.bilinear == "each":
-            turned = times_own_matrix(embedding[:, :-1], self.weight)
-            return turned[:, self.pairs.left] * right  # Eq. (6)
-        return left @ self.weight[0] * right  # Eq. (5)
+        matrices = self.weight.expand(len(x) - 1, -1, -1)
+        turned = times_own_matrix(x[:-1], matrices)  # Eq. (5) and (6): once for each field
+        return turned.index_select(0, self.pairs.left) * x.index_select(0, self.pairs.right)
 
 
 class FiBiNET(Body):
@@ -121,6 +121,7 @@ class FiBiNET(Body):
     """
 
     first_order = True
+    block = 512
 
     def __init__(
         self,
@@ -148,5 +149,5 @@ class FiBiNET(Body):
         """Logit of each embedding."""
         p = self.products(embedding)
         q = self.senet_products(self.senet(embedding))
-        x = torch.cat([p, q], 1).flatten(1)
+        x = torch.cat([p, q]).flatten(0, 1).T  # (B, n_inputs)
         return self.output(x if self.dnn is None else self.dnn(x))

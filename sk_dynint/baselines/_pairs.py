@@ -16,19 +16,20 @@ class Pairs(nn.Module):
 
     Notes
     -----
-    Shape: (B, F, D) -> two of (B, P, D).
+    Shape: (F, D, B) -> two of (P, D, B): whole fields are copied, and gradients added.
 
     Examples
     --------
     >>> import torch
     >>> from sk_dynint.baselines._pairs import Pairs
-    >>> left, right = Pairs(3)(torch.tensor([[[1], [2], [3]]]))
+    >>> left, right = Pairs(3)(torch.tensor([[[1]], [[2]], [[3]]]))
     >>> left.flatten().tolist(), right.flatten().tolist()
     ([1, 1, 2], [2, 3, 3])
     """
 
     left: Tensor
     right: Tensor
+    entry: Tensor
 
     def __init__(self, n_fields: int) -> None:
         super().__init__()
@@ -36,14 +37,25 @@ class Pairs(nn.Module):
         self.register_buffer("left", left, persistent=False)
         self.register_buffer("right", right, persistent=False)
 
+        self.register_buffer("entry", left * n_fields + right, persistent=False)
+
     def __len__(self) -> int:
         return len(self.left)
 
-    def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Take the members apart."""
-        return embedding[:, self.left], embedding[:, self.right]
+        return x.index_select(0, self.left), x.index_select(0, self.right)
+
+    def entries(self, matrix: Tensor) -> Tensor:
+        """Take the entries above the diagonal; (B, F, F) -> (B, P)."""
+        return matrix.flatten(1).index_select(1, self.entry)
+
+
+def fields_first(embedding: Tensor) -> Tensor:
+    """Turn the axes; (B, F, D) -> (F, D, B)."""
+    return embedding.permute(1, 2, 0).contiguous()
 
 
 def times_own_matrix(x: Tensor, matrices: Tensor) -> Tensor:
-    """Multiply row p of every instance by matrix p; (B, P, D), (P, D, D') -> (B, P, D')."""
-    return torch.bmm(x.transpose(0, 1), matrices).transpose(0, 1)
+    """Multiply row p of every instance by matrix p; (P, D, B), (P, D, D') -> (P, D', B)."""
+    return torch.bmm(matrices.mT, x)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sk_dynint.baselines._body import Body, glorot
 from sk_dynint.baselines._dnn import DNN, Output
-from sk_dynint.baselines._pairs import Pairs, times_own_matrix
+from sk_dynint.baselines._pairs import Pairs, fields_first, times_own_matrix
 
 Products = Literal["both", "inner", "outer"]
 Outer = Literal["mat", "vec", "num", "sum"]
@@ -51,9 +51,12 @@ class OuterProduct(nn.Module):
         if self.kind == "sum":
             pooled = embedding.sum(1)
             return (pooled.unsqueeze(2) * pooled.unsqueeze(1)).flatten(1)
-        left, right = self.pairs(embedding)
-        mixed = times_own_matrix(left, self.kernel) if self.kind == "mat" else left * self.kernel
-        return (mixed * right).sum(2)  # e_iᵀ K_ij e_j
+        left, right = self.pairs(fields_first(embedding))
+        if self.kind == "mat":
+            mixed = times_own_matrix(left, self.kernel)
+        else:
+            mixed = left * self.kernel.unsqueeze(2)
+        return (mixed * right).sum(1).T  # e_iᵀ K_ij e_j
 
 
 class ProductNetwork(Body):
@@ -86,6 +89,8 @@ class ProductNetwork(Body):
     Qu et al., *Product-based neural networks for user response prediction*, ICDM 2016, and *...
     over multi-field categorical data*, TOIS 2018.
     """
+
+    block = 512
 
     def __init__(
         self,
@@ -125,8 +130,7 @@ class ProductNetwork(Body):
         """Inner products, then outer ones; (B, F, D) -> (B, n_products)."""
         parts = []
         if self.pairs is not None:
-            left, right = self.pairs(embedding)
-            parts.append((left * right).sum(2))  # ⟨e_i, e_j⟩
+            parts.append(self.pairs.entries(embedding @ embedding.mT))  # ⟨e_i, e_j⟩
         if self.outer is not None:
             parts.append(self.outer(embedding))
         return torch.cat(parts, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,11 +45,16 @@ class CompressedInteraction(nn.Module):
 
     def forward(self, embedding: Tensor) -> Tensor:
         """Sum every X^k over the embedding axis."""
-        x = x0 = embedding.mT  # (B, D, F): rows last, so that a layer is one matrix product
+        n_rows, _, dim = embedding.shape
+        x = x0 = embedding.permute(1, 2, 0).flatten(1)  # (F, D B): a layer is one matrix product
+        layers: Any = self.layers
         pooled = []
-        for layer in self.layers:
-            x = layer((x.unsqueeze(3) * x0.unsqueeze(2)).flatten(2))  # Lian 2018, Eq. (6)
-            pooled.append(x.sum(1))
+        for layer in layers[:-1]:
+            x = layer.weight @ (x.unsqueeze(1) * x0).flatten(0, 1)  # Lian 2018, Eq. (6)
+            pooled.append(x.view(len(x), dim, n_rows).sum(1).T)
+        # The last X is wanted only as its sums, and those of the products take D times less.
+        x = x.view(len(x), dim, n_rows).permute(2, 0, 1).contiguous()
+        pooled.append(layers[-1]((x @ embedding.mT).flatten(1)))
         return torch.cat(pooled, 1)
 
 
@@ -103,6 +109,8 @@ class XDeepFM(Body):
         if len(units) != n_layers:
             raise ValueError(f"{cin_units=!r}; it must be one integer, or {n_layers=} of them")
         self.cin = CompressedInteraction(n_fields, units)
+        largest = n_fields * max(n_fields, *units) * embedding_dim
+        self.block = max(32, 2**21 // largest)  # products of a block: 8 MB
         self.output = Output(self.cin.n_outputs)
         self.deep = dnn_beside(
             deep, n_fields, embedding_dim, hidden_units, dropout=dropout, batch_norm=batch_norm

@@ -127,7 +127,7 @@ def test_bilinear_products(bilinear):
     W = to_numpy(layer)["weight"]
     assert len(W) == {"all": 1, "each": F - 1, "interaction": F * (F - 1) / 2}[bilinear]
     expected = [bilinear_products(W, one.numpy(), bilinear).reshape(-1, D) for one in E]
-    np.testing.assert_allclose(layer(E).detach(), expected, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(layer(E).detach().permute(2, 0, 1), expected, rtol=1e-10, atol=1e-12)
 
 
 def test_senet():

@@ -8,6 +8,8 @@ from itertools import pairwise
 import pytest
 import torch
 
+from sk_dynint._engine import AUTOGRAD_BLOCK, Engine
+from sk_dynint._module import CTRModule
 from sk_dynint.baselines import BASELINES, DNN
 from sk_dynint.baselines._body import Body
 from sk_dynint.baselines._dnn import BatchNorm
@@ -107,6 +109,15 @@ def test_batch_norm_ties_rows_in_training_only(body):
     torch.testing.assert_close(instance(embedding), blocks)
     if "deep" in takes(body):
         assert small(body, batch_norm=True, deep=False).row_wise is True
+
+
+def test_a_body_with_large_arrays_is_given_fewer_rows_at_once():
+    """The products of the CIN keep their size in all: 39 · 64 · D floats for each row."""
+    blocks = [BASELINES["xdeepfm"](39, dim).block for dim in (8, 16, 512)]
+    assert blocks == [105, 52, 32]
+    for name, expected in [("xdeepfm", 105), ("dcnv2", AUTOGRAD_BLOCK)]:
+        engine = Engine(CTRModule([3] * 39, 8, BASELINES[name]))
+        assert engine.block == expected
 
 
 @EVERY_BODY
