@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from data_sets import DATASETS, NEED_NO_PATH
 from experiments import EXPERIMENTS, Task, run_tasks
+from published import NAMES
 from report import to_markdown
 from spaces import SETTINGS
 
@@ -19,6 +20,7 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     add("--first-seed", type=int, default=0)
     add("--grid", choices=list(SETTINGS), default="quick")
     add("--configurations", type=int, help="tried of each model, the same number for all")
+    add("--models", nargs="+", choices=list(NAMES), help="only these")
     add("--jobs", type=int, default=1, help="processes, which share the cores")
     add("--out", default="paper_runs.csv", help="CSV file; finished runs are not made again")
 
@@ -32,6 +34,7 @@ def make_runs(tasks: Sequence[Task], args: argparse.Namespace):
         grid=args.grid,
         rows=args.rows,
         n_configurations=args.configurations,
+        models=args.models,
         jobs=args.jobs,
         say=lambda text: print(text, flush=True),
     )

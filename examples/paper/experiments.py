@@ -379,6 +379,7 @@ def run_tasks(
     grid: str = "quick",
     rows: int | None = None,
     n_configurations: int | None = None,
+    models: Sequence[str] | None = None,
     jobs: int = 1,
     say: Callable[[str], None] = print,
 ) -> pd.DataFrame:
@@ -391,7 +392,7 @@ def run_tasks(
 
     def to_do(task: Task, part: Sequence[int]) -> list[tuple[int, str, Config]]:
         tuned_by = None if part == seeds[:1] else store.runs
-        pairs = plan(task, grid, n_configurations, tuned_by)
+        pairs = plan(task, grid, n_configurations, tuned_by, models)
         return [
             (seed, model, config)
             for seed, (model, config) in product(part, pairs)
@@ -415,15 +416,22 @@ def run_tasks(
 
 
 def plan(
-    task: Task, grid: str, n: int | None = None, runs: Mapping[Key, Run] | None = None
+    task: Task,
+    grid: str,
+    n: int | None = None,
+    runs: Mapping[Key, Run] | None = None,
+    models: Sequence[str] | None = None,
 ) -> list[tuple[str, Config]]:
     """Return models and configurations of experiments, each once.
 
-    With `runs`, only the configurations that won; where that is open still, the first.
+    With `runs`, only the configurations that won; where that is open still, the first.  With
+    `models`, only these.
     """
     pairs: list[tuple[str, Config]] = []
     for name in task.names:
         for cell in EXPERIMENTS[name](grid, task.data, n):
+            if models is not None and cell.model not in models:
+                continue
             configs = cell.configs
             if runs is not None:
                 configs = [tuned(cell, task.data, grid, runs) or configs[0]]

@@ -1,7 +1,8 @@
-"""What is tuned: the paper's ranges (section 4.1.4), and a small grid for a quick look.
+"""What is tuned: the paper's ranges (section 4.1.4), and small grids for a quick look.
 
 Every model gets the same number of configurations.  With ``paper``, they are drawn from the product
 of its ranges, the paper's grids being unknown; more of them extend a search that has been made.
+The other grids are lists: ``quick`` for 100,000 rows, ``million`` for ten times as many.
 """
 
 from __future__ import annotations
@@ -88,7 +89,29 @@ QUICK_WITHOUT_DNN: dict[str, list[Config]] = {
     **dict.fromkeys(("dcn", "dcnv2", "xdeepfm", "autoint"), _CROSSED_ALONE),
 }
 
-N_CONFIGURATIONS = {"paper": 24, "quick": 3}
+# ----------------------------------------------------------------------- the million grid
+_NETWORK = [  # an L2 penalty does not pay here
+    {"lr": 3e-3, "l2": 0.0, "hidden_layers": 2, "units": 256},
+    {"lr": 3e-3, "l2": 0.0, "hidden_layers": 2, "units": 256, "batch_size": 4096},
+    {"lr": 1e-3, "l2": 0.0, "hidden_layers": 2, "units": 256},
+]
+_THREE_LAYERS = [config | {"n_layers": 3} for config in _NETWORK]
+_WIDER_START = [  # 0.3/√D instead of 0.1/√D
+    {"n_layers": 3, "n_subspaces": 8, "embedding_init_std": 0.075},
+    {"n_layers": 3, "n_subspaces": 8},
+    {"n_layers": 3, "n_subspaces": 4, "embedding_init_std": 0.075},
+]
+MILLION: dict[str, list[Config]] = {
+    **QUICK,
+    **dict.fromkeys(("dnn", "widedeep", "deepcrossing", "deepfm", "pnn"), _NETWORK),
+    "fibinet": [config | {"units": 128} for config in _NETWORK],
+    **dict.fromkeys(("dcn", "dcnv2", "xdeepfm", "autoint"), _THREE_LAYERS),
+    **dict.fromkeys(("pin", "da", "dwp"), _WIDER_START),
+    "dgp": [config | {"rank": 64, "batch_size": 512} for config in _WIDER_START],
+}
+LISTED = {"quick": (QUICK, QUICK_WITHOUT_DNN), "million": (MILLION, QUICK_WITHOUT_DNN)}
+"""Grid -> its models' configurations, with and without a DNN."""
+N_CONFIGURATIONS = {"paper": 24, "quick": 3, "million": 3}
 
 # ------------------------------------------------------- what is the same for every model
 SETTINGS: dict[str, Config] = {
@@ -103,8 +126,9 @@ SETTINGS: dict[str, Config] = {
         "averaging": None,
     },
     "quick": {"embedding_dim": 8, "max_epochs": 8, "patience": 4},
+    "million": {"embedding_dim": 16, "batch_size": 1024, "max_epochs": 4, "patience": 2},
 }
-MIN_COUNT = {"paper": 20, "quick": 2}
+MIN_COUNT = {"paper": 20, "quick": 2, "million": 20}
 FIXED: dict[str, dict[str, Config]] = {
     # Best layers and sub-spaces of the paper's Tables 3 and 4.
     "paper": {
@@ -114,6 +138,7 @@ FIXED: dict[str, dict[str, Config]] = {
         "else": {"n_layers": 3, "n_subspaces": 4},
     },
     "quick": {"else": {"n_layers": 3, "n_subspaces": 4}},
+    "million": {"else": _WIDER_START[0]},
 }
 """Layers and sub-spaces where something else is varied."""
 PAPER_LR = 0.04  # FTRL where it is not tuned: near the middle of its range
@@ -136,10 +161,10 @@ def configurations(
     ``deep=False`` is a model of Table 2 without its DNN.
     """
     n = N_CONFIGURATIONS[grid] if n is None else n
-    if grid == "quick":
-        known = (QUICK if deep else QUICK_WITHOUT_DNN)[model]
+    if grid in LISTED:
+        known = LISTED[grid][not deep][model]
         if n > len(known):
-            raise ValueError(f"--grid quick has {len(known)} configurations, asked for {n}.")
+            raise ValueError(f"--grid {grid} has {len(known)} configurations, asked for {n}.")
         size = {"model_params": _SIZES[model]} if model in _SIZES else {}
         configs = [config | size for config in known[:n]]
     else:
