@@ -91,9 +91,9 @@ QUICK_WITHOUT_DNN: dict[str, list[Config]] = {
 
 # ----------------------------------------------------------------------- the million grid
 _NETWORK = [  # an L2 penalty does not pay here
-    {"lr": 3e-3, "l2": 0.0, "hidden_layers": 2, "units": 256},
-    {"lr": 3e-3, "l2": 0.0, "hidden_layers": 2, "units": 256, "batch_size": 4096},
-    {"lr": 1e-3, "l2": 0.0, "hidden_layers": 2, "units": 256},
+    {"lr": 3e-3, "l2": 0.0, "hidden_layers": 2, "units": 400},
+    {"lr": 3e-3, "l2": 0.0, "hidden_layers": 2, "units": 400, "batch_size": 4096},
+    {"lr": 1e-3, "l2": 0.0, "hidden_layers": 2, "units": 400},
 ]
 _THREE_LAYERS = [config | {"n_layers": 3} for config in _NETWORK]
 _WIDER_START = [  # 0.3/√D instead of 0.1/√D
