@@ -50,10 +50,10 @@ OPTIMIZER_DEFAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 def auto_batch_size(n_samples: int) -> int:
-    """Rows in a batch: all of a small table, else about 300 steps in a pass, at most 4096."""
+    """Rows in a batch: all of a small table, else about 300 steps in a pass, at most 1024."""
     if n_samples <= SMALL_TABLE:
         return n_samples
-    return int(np.clip(2 ** round(np.log2(n_samples / 300)), 128, 4096))
+    return int(np.clip(2 ** round(np.log2(n_samples / 300)), 128, 1024))
 
 
 class Rows(NamedTuple):
