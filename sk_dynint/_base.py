@@ -360,7 +360,8 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         if routed is not None:
             context = self._init_callback_context(max_subtasks=-(-n_steps // period))
             context.call_on_fit_task_begin(estimator=self, X=routed[0], y=routed[1])
-            callbacks.append(SklearnCallbacks(self, context, *routed))
+            if getattr(self, "_skl_callbacks", None):  # lending them the average costs a pass
+                callbacks.append(SklearnCallbacks(self, context, *routed))
         with seeded(random_state, self.device) as seed:
             self.net_.train_on(
                 table,

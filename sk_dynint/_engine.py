@@ -168,7 +168,6 @@ class Engine:
         self.precision = PRECISIONS[precision]
         self.row_wise = getattr(module.body, "row_wise", True)
         self.tables = [t for t in (module.embedding, module.first_order) if t is not None]
-        self._position: Tensor | None = None
 
     @cached_property
     def learners(self) -> list[Any]:
@@ -197,15 +196,16 @@ class Engine:
             body.load()
             for block in self._blocks(share, self.block):
                 embedding, *first = (table(codes[block]) for table in self.tables)
-                out[block] = self._sum(body.forward(embedding), *first)
+                self._sum(body.forward(embedding), *first, out=out[block])
 
         self.workers.map(work, self.scorers, self._shares(len(codes)))
         return out
 
-    def _sum(self, logit: Tensor, first_order: Tensor | None = None) -> Tensor:
-        """Logit of the body, bias, first order (B, F, 1) where there is one."""
-        logit = logit + self.module.bias
-        return logit if first_order is None else logit + first_order.sum((1, 2))
+    def _sum(self, logit: Tensor, first_order: Tensor | None = None, *, out: Tensor) -> None:
+        """Add up the logit of the body, bias, first order (B, F, 1) where there is one."""
+        torch.add(logit, self.module.bias, out=out)
+        if first_order is not None:
+            out += first_order.sum((1, 2))
 
     def _shares(self, n_rows: int) -> list[range]:
         """Rows of each body: equal parts, fewer if there are few rows."""
@@ -223,37 +223,38 @@ class Engine:
         """Set the gradient of every parameter to that of the summed loss; return the logits.
 
         The loss is the cross-entropy of each row times its weight, plus the penalty.  Rows of the
-        tables are looked up once a batch, however often it names them.
+        tables are looked up once a share, however often it names them.
         """
         bias = self.module.bias
         target, weight = target.to(bias.dtype), weight.to(bias.dtype)
-        touched, slots = self._distinct(codes + self.module.embedding.offsets)
-        parts = [table.rows(touched) for table in self.tables]
         logits, logit_grads = torch.empty_like(target), torch.empty_like(target)
+        block_size = self.block if self.row_wise else len(codes)
+        n_fields = codes.shape[1]
 
-        def work(body: Any, share: range) -> list[Tensor]:
+        def work(body: Any, distinct: Distinct, share: range) -> tuple[Tensor, list[Tensor]]:
             body.load(training=True)
+            rows = codes[share.start : share.stop] + self.module.embedding.offsets
+            touched, slots = distinct(rows.flatten())
+            parts = [table.rows(touched) for table in self.tables]
             part_grads = [torch.zeros_like(part) for part in parts]
-            for block in self._blocks(share, self.block if self.row_wise else len(codes)):
-                slot = slots[block].flatten()
+            slots_of_blocks = torch.split(slots, block_size * n_fields)
+            for block, slot in zip(self._blocks(share, block_size), slots_of_blocks, strict=True):
                 looked_up = [part.index_select(0, slot) for part in parts]
-                embedding, *first = (x.view(-1, codes.shape[1], x.shape[1]) for x in looked_up)
-                logit = self._sum(body.forward(embedding, training=True), *first)
-                logits[block] = logit
-                logit_grads[block] = (torch.sigmoid(logit) - target[block]) * weight[block]
-                logit_grad = logit_grads[block]
-                part_grads[0].index_add_(
-                    0, slot, body.backward(logit_grad, weight[block]).flatten(0, 1)
-                )
+                embedding, *first = (x.view(-1, n_fields, x.shape[1]) for x in looked_up)
+                logit, logit_grad = logits[block], logit_grads[block]
+                self._sum(body.forward(embedding, training=True), *first, out=logit)
+                torch.sigmoid(logit, out=logit_grad).sub_(target[block]).mul_(weight[block])
+                embedding_grad = body.backward(logit_grad, weight[block])
+                part_grads[0].index_add_(0, slot, embedding_grad.flatten(0, 1))
                 if first:
-                    spread = logit_grad.unsqueeze(1).expand(-1, codes.shape[1])
+                    spread = logit_grad.unsqueeze(1).expand(-1, n_fields)
                     part_grads[1].index_add_(0, slot, spread.reshape(-1, 1))
-            return part_grads
+            return touched, part_grads
 
         shares = self._shares(len(codes))
-        results = self.workers.map(work, self.learners, shares)
-        for table, part_grads in zip(self.tables, zip(*results, strict=True), strict=True):
-            table.set_gradient(touched, sum_in_place(part_grads))
+        touched, sums = self._merged(self.workers.map(work, self.learners, self._distinct, shares))
+        for table, values in zip(self.tables, sums, strict=True):
+            table.set_gradient(touched, values)
         bias.grad = logit_grads.sum()
         self.learners[0].store_gradients(self.learners[1 : len(shares)])
         if self.kernel and self.penalty:
@@ -271,32 +272,52 @@ class Engine:
                 if gradient is not None and p.grad is not None:
                     p.grad.add_(gradient * coefficient)
 
-    def _distinct(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the distinct table rows in a batch, and the position among them of each.
+    @cached_property
+    def _distinct(self) -> list[Distinct]:
+        """One for each worker."""
+        table = self.module.embedding.weight
+        return [Distinct(len(table), table.device) for _ in self.learners]
 
-        Linear in the batch, unlike a sort: every entry writes its number in the place of its row;
-        the last one to do so stands for all that name the row.
-        """
-        flat = rows.flatten()
-        if self._position is None:
-            n_rows = len(self.module.embedding.weight)
-            self._position = torch.zeros(n_rows, dtype=torch.int64, device=flat.device)
-        number = torch.arange(len(flat), device=flat.device)
-        self._position.scatter_(0, flat, number)
-        leader = self._position.index_select(0, flat)
+    def _merged(self, shares: list[tuple[Tensor, list[Tensor]]]) -> tuple[Tensor, list[Tensor]]:
+        """Add up what the shares found: their distinct rows, and the gradients of each table."""
+        if len(shares) == 1:
+            return shares[0]
+        rows, gradients = zip(*shares, strict=True)
+        touched, slots = self._distinct[0](torch.cat(rows))
+        sums = [part.new_zeros(len(touched), part.shape[1]) for part in gradients[0]]
+        by_share = torch.split(slots, [len(r) for r in rows])
+        for slot, parts in zip(by_share, gradients, strict=True):
+            for total, part in zip(sums, parts, strict=True):
+                total.index_add_(0, slot, part)
+        return touched, sums
+
+
+class Distinct:
+    """Finds the distinct rows of a table among some, and the position among them of each.
+
+    Linear in what it is given, unlike a sort: every entry writes its number in the place of its
+    row; the last one to do so stands for all that name the row.
+
+    Parameters
+    ----------
+    n_rows : int
+        Of the table.
+    device : torch.device
+        Where it is.
+    """
+
+    def __init__(self, n_rows: int, device: torch.device) -> None:
+        self._number = torch.zeros(n_rows, dtype=torch.int32, device=device)
+
+    def __call__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """(n,) rows -> (m,) distinct ones, and the (n,) positions among these."""
+        number = torch.arange(len(rows), dtype=torch.int32, device=rows.device)
+        leader = self._number.scatter_(0, rows, number).index_select(0, rows)
         is_leader = leader == number
-        slot = is_leader.cumsum(0).sub_(1).index_select(0, leader)
-        return flat.masked_select(is_leader), slot.view_as(rows)
+        slots = is_leader.cumsum(0).sub_(1).index_select(0, leader)
+        return rows.masked_select(is_leader), slots
 
 
 def find_kernel(body: nn.Module, penalty: float = 0.0) -> Callable[..., Any] | None:
     """Kernel that can work on this body, or None."""
     return getattr(body, "find_kernel", lambda penalty: None)(penalty)
-
-
-def sum_in_place(tensors: Iterable[Tensor]) -> Tensor:
-    """Sum, in the place of the first one."""
-    total, *others = tensors
-    for other in others:
-        total += other
-    return total

@@ -151,7 +151,7 @@ class CTRNet(NeuralNet):
 
     def run_single_epoch(self, iterator: Any, training: bool, *args: Any, **kwargs: Any) -> None:
         """Train with the weights, validate with their average."""
-        with nullcontext() if training else self.averaged():
+        with nullcontext() if training or iterator is None else self.averaged():
             super().run_single_epoch(iterator, training, *args, **kwargs)
 
     def averaged(self) -> AbstractContextManager[None]:
@@ -320,7 +320,7 @@ class WeightAverage(Callback):
     def _prune(self) -> None:
         """Keep at exactly zero what the optimizer has set to it."""
         for weights, parameter in zip(self.average, self.parameters, strict=True):
-            parameter.data.mul_(weights != 0)
+            parameter.data.masked_fill_(weights == 0, 0)
 
 
 class KeepBest(Callback):

@@ -64,7 +64,7 @@ class StackKernel:
         self.packed: dict[str, Tensor] = {}
         self.gradients: dict[str, Tensor] = {}
         self.pieces: list[Piece] = []
-        self.pack("output", (self.width,), ())
+        self.pack("output", (self.depth, self.width), ())
         self.set_up()
 
     @classmethod
@@ -91,7 +91,7 @@ class StackKernel:
         for p, name, place, shape in self.pieces:
             self.packed[name][place].copy_(p.detach().view(shape))
         output = self.stack.output.detach().repeat(self.stack.n_repeats)
-        self.packed["output"][: self.inner_width].copy_(output)
+        self.packed["output"][:, : self.inner_width].copy_(output)
         if not training:
             return
         for name, packed in self.packed.items():
@@ -107,7 +107,7 @@ class StackKernel:
                 gradient += other.gradients[name]
         for p, name, place, _ in self.pieces:
             p.grad = self.gradients[name][place].reshape(p.shape)
-        output = self.gradients["output"][: self.inner_width]
+        output = self.gradients["output"].sum(0)[: self.inner_width]
         self.stack.output.grad = output.view(self.stack.n_repeats, -1).sum(0)
 
     # ------------------------------------------------------------ computation
@@ -132,16 +132,15 @@ class StackKernel:
             x = self.xs[-1]
             out = self.array(f"x{layer + 1 if training else 1}", *shape)
             self.xs.append(torch.addcmul(x, x, m, out=out))
-        logit = self.xs[-1].view(-1, self.width) @ self.packed["output"]
-        return logit.view(n_rows, self.depth).sum(1, dtype=embedding.dtype)
+        logit = self.xs[-1].view(n_rows, -1) @ self.packed["output"].view(-1)
+        return logit.to(embedding.dtype)
 
     def backward(self, logit_grad: Tensor, weight: Tensor | None = None) -> Tensor:
         """Gradient of the embeddings of the last `forward`; those of the weights are added up."""
-        shape = n_rows, depth, width = self.x0.shape
-        logit_grad = logit_grad.to(self.dtype).view(-1, 1)
-        self.add_product("output", logit_grad.expand(-1, depth).reshape(1, -1), self.xs[-1])
-        g, output = self.array("g", *shape), self.packed["output"]
-        torch.mul(logit_grad.unsqueeze(2), output.expand(depth, width), out=g)
+        n_rows, *_ = shape = self.x0.shape
+        logit_grad = logit_grad.to(self.dtype)
+        self.add_product("output", logit_grad.view(1, -1), self.xs[-1].view(n_rows, -1))
+        g = torch.mul(logit_grad.view(-1, 1, 1), self.packed["output"], out=self.array("g", *shape))
         g_next = self.array("g_next", *shape)
         for x, m in zip(reversed(self.xs[:-1]), reversed(self.mixed.unbind(2)), strict=True):
             torch.addcmul(g, g, m, out=g_next)
@@ -168,9 +167,8 @@ class StackKernel:
 
     def add_product(self, name: str, left: Tensor, right: Tensor, index: Any = ...) -> None:
         """Add ``left @ right`` to the gradient of a packed array, summed in its precision."""
-        gradient = self.gradients[name][index]
-        gradient = gradient.view(-1, right.shape[-1])
         right = right.reshape(-1, right.shape[-1])
+        gradient = self.gradients[name][index].view(len(left), -1)
         if gradient.dtype == self.dtype:
             gradient.addmm_(left, right)
         else:

@@ -10,6 +10,7 @@ from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 
 from sk_dynint import DynIntClassifier, FieldEncoder
+from sk_dynint._training import WeightAverage
 from sk_dynint.interactions import VARIANTS, InteractionLayer
 from tests.conftest import fast, make_clicks
 
@@ -289,3 +290,14 @@ def test_loss_that_explodes_is_an_error(clicks):
     X, y = clicks
     with pytest.raises(ValueError, match=r"training loss became (nan|inf).*lower lr"):
         fast(optimizer=torch.optim.SGD, lr=1e30, max_epochs=50).fit(X, y)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_average_is_lent_only_to_who_looks_at_it(clicks, monkeypatch, early_stopping):
+    """A period without validation rows does not go over the whole table."""
+    lent = []
+    applied = WeightAverage.applied
+    monkeypatch.setattr(WeightAverage, "applied", lambda self: lent.append(1) or applied(self))
+    model = fast(early_stopping=early_stopping).fit(*clicks)
+    n_best = model.history_["valid_loss"].cummin().nunique() if early_stopping else 0
+    assert len(lent) == (len(model.history_) + n_best if early_stopping else 0)
