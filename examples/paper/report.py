@@ -60,9 +60,8 @@ def to_markdown(
         body = _singular_values(chosen(runs, name, data, grid))
     if name in ("table1", "table2"):
         n = n_configurations or N_CONFIGURATIONS[grid]
-        title += (
-            f"  Each model: the best of {n} configurations by validation logloss of the first seed."
-        )
+        best = f"the best of {n} configurations by validation logloss of the first seed"
+        title += f"  Each model: {best if n > 1 else 'one configuration'}."
     notes = "\n".join(f"* {text}" for text in CAVEATS[name]) if caveats else ""
     return "\n\n".join(filter(None, [title, body, notes]))
 

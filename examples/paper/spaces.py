@@ -111,7 +111,7 @@ MILLION: dict[str, list[Config]] = {
 }
 LISTED = {"quick": (QUICK, QUICK_WITHOUT_DNN), "million": (MILLION, QUICK_WITHOUT_DNN)}
 """Grid -> its models' configurations, with and without a DNN."""
-N_CONFIGURATIONS = {"paper": 24, "quick": 3, "million": 3}
+N_CONFIGURATIONS = {"paper": 24, "quick": 3, "million": 1}
 
 # ------------------------------------------------------- what is the same for every model
 SETTINGS: dict[str, Config] = {
