@@ -96,18 +96,21 @@ _NETWORK = [  # an L2 penalty does not pay here
     {"lr": 1e-3, "l2": 0.0, "hidden_layers": 2, "units": 400},
 ]
 _THREE_LAYERS = [config | {"n_layers": 3} for config in _NETWORK]
-_WIDER_START = [  # 0.3/√D instead of 0.1/√D
-    {"n_layers": 3, "n_subspaces": 8, "embedding_init_std": 0.075},
-    {"n_layers": 3, "n_subspaces": 8},
-    {"n_layers": 3, "n_subspaces": 4, "embedding_init_std": 0.075},
+_SMALL_STEPS = [  # many steps, before rare levels are learnt by heart
+    {"n_subspaces": 8, "batch_size": 128, "embedding_init_std": 0.05},
+    {"n_subspaces": 8, "batch_size": 256, "embedding_init_std": 0.05},
+    {"n_subspaces": 4, "batch_size": 128, "embedding_init_std": 0.05},
+]
+_DYNINT_MILLION = [
+    {"n_layers": 3, "embedding_optimizer_params": {"l2": 10.0}} | config for config in _SMALL_STEPS
 ]
 MILLION: dict[str, list[Config]] = {
     **QUICK,
     **dict.fromkeys(("dnn", "widedeep", "deepcrossing", "deepfm", "pnn"), _NETWORK),
     "fibinet": [config | {"units": 128} for config in _NETWORK],
     **dict.fromkeys(("dcn", "dcnv2", "xdeepfm", "autoint"), _THREE_LAYERS),
-    **dict.fromkeys(("pin", "da", "dwp"), _WIDER_START),
-    "dgp": [config | {"rank": 64, "batch_size": 512} for config in _WIDER_START],
+    **dict.fromkeys(("pin", "da", "dwp"), _DYNINT_MILLION),
+    "dgp": [config | {"rank": 64} for config in _DYNINT_MILLION],
 }
 LISTED = {"quick": (QUICK, QUICK_WITHOUT_DNN), "million": (MILLION, QUICK_WITHOUT_DNN)}
 """Grid -> its models' configurations, with and without a DNN."""
@@ -126,7 +129,7 @@ SETTINGS: dict[str, Config] = {
         "averaging": None,
     },
     "quick": {"embedding_dim": 8, "max_epochs": 8, "patience": 4},
-    "million": {"embedding_dim": 16, "batch_size": 1024, "max_epochs": 4, "patience": 2},
+    "million": {"embedding_dim": 16, "batch_size": 1024, "max_epochs": 2},
 }
 MIN_COUNT = {"paper": 20, "quick": 2, "million": 20}
 FIXED: dict[str, dict[str, Config]] = {
@@ -138,7 +141,7 @@ FIXED: dict[str, dict[str, Config]] = {
         "else": {"n_layers": 3, "n_subspaces": 4},
     },
     "quick": {"else": {"n_layers": 3, "n_subspaces": 4}},
-    "million": {"else": _WIDER_START[0]},
+    "million": {"else": _DYNINT_MILLION[0]},
 }
 """Layers and sub-spaces where something else is varied."""
 PAPER_LR = 0.04  # FTRL where it is not tuned: near the middle of its range
