@@ -21,6 +21,8 @@ from experiments import COLUMNS, EXPERIMENTS, Store, averaged, chosen, frame_of,
 from published import CAVEATS, PUBLISHED
 from spaces import N_CONFIGURATIONS
 
+from sk_dynint import summarize
+
 TITLES = {
     "table1": "Table 1: all models",
     "table2": "Table 2: interaction layers without a DNN",
@@ -30,6 +32,8 @@ TITLES = {
     "figure6": "Figure 6: kernel size of DGP and rank of DWP",
     "figure7": "Figure 7: reduction ratio and orthogonal penalty",
 }
+REFERENCE = "xDeepInt"
+"""The static model, from which the differences of Tables 1 and 2 are taken."""
 AVERAGED = ("table3", "table4", "figure7")
 LABELS = {"table1": "model", "table2": "model", "table3": "layers", "table4": "sub-spaces"}
 NONE = "—"
@@ -41,7 +45,13 @@ def scores_of(
 ) -> pd.DataFrame:
     """Return mean, deviation and number of seeds of each line of an experiment."""
     counting = chosen(runs, name, data, grid, n_configurations)
-    return summary(averaged(counting) if name in AVERAGED else counting)
+    if name in AVERAGED:
+        return summary(averaged(counting))
+    scores = summary(counting)
+    if LABELS.get(name) == "model" and REFERENCE in set(scores["group"]):
+        by_model = summarize(counting.assign(model=counting["group"]), REFERENCE)
+        scores = scores.join(by_model[["auc_difference", "auc_low", "auc_high"]], on="group")
+    return scores
 
 
 def to_markdown(
@@ -88,21 +98,37 @@ def _table(name: str, scores: pd.DataFrame, data: str) -> str:
     lines = list(dict.fromkeys([*PUBLISHED[name]["criteo"], *ours.index]))
     lines = [line for line in lines if line in published or line in ours.index or ours.empty]
     header = [LABELS[name], "AUC, paper", "AUC, ours", "logloss, paper", "logloss, ours", "seeds"]
+    compared = "auc_difference" in ours
+    if compared:
+        header.append(f"AUC − {REFERENCE} (95 %)")
     rows = []
     for line in lines:
         auc, logloss = published.get(line, (np.nan, np.nan))
         mine = ours.loc[line] if line in ours.index else None
-        rows.append(
-            [
-                line,
-                _number(auc),
-                _mean_sd(mine, "auc"),
-                _number(logloss),
-                _mean_sd(mine, "logloss"),
-                NONE if mine is None else str(int(mine["n_seeds"])),
-            ]
-        )
+        row = [
+            line,
+            _number(auc),
+            _mean_sd(mine, "auc"),
+            _number(logloss),
+            _mean_sd(mine, "logloss"),
+            NONE if mine is None else str(int(mine["n_seeds"])),
+        ]
+        rows.append([*row, _difference(line, mine)] if compared else row)
     return _markdown(header, rows)
+
+
+def _difference(line: str, scores: pd.Series | None) -> str:
+    """Paired difference from the reference, and its interval where there are seeds enough."""
+    if scores is None or line == REFERENCE:
+        return ""
+    difference, low, high = (
+        _signed(scores[f"auc_{part}"]) for part in ("difference", "low", "high")
+    )
+    return difference if np.isnan(scores["auc_low"]) else f"{difference} ({low} to {high})"
+
+
+def _signed(number: float) -> str:
+    return f"{number:+.4f}".replace("0.", ".").replace("-", "−")
 
 
 def _points(name: str, scores: pd.DataFrame) -> str:
