@@ -1,5 +1,7 @@
 """examples/paper: pictures and pages are made from the CSV file alone."""
 
+import re
+
 import experiments
 import figures
 import numpy as np
@@ -57,6 +59,20 @@ def test_markdown_has_the_paper_s_figures_beside_ours(results):
     assert cells[2].startswith(".7")
     assert " ± ." in cells[2]
     assert "A30" in text
+
+
+def test_differences_are_taken_seed_by_seed(results):
+    text = report.to_markdown("table1", results, "synthetic", "quick")
+    cells = {
+        line.split("|")[1].strip(): line.split("|")[-2].strip() for line in text.splitlines()[2:20]
+    }
+    best = experiments.chosen(results, "table1", "synthetic", "quick")
+    aucs = best.pivot(index="seed", columns="group", values="auc")
+    difference = (aucs["LR"] - aucs["xDeepInt"]).mean()
+    assert cells["xDeepInt"] == ""
+    number, low, high = re.findall(r"[+−]\.\d{4}", cells["LR"])
+    assert float(number.replace("−", "-")) == pytest.approx(difference, abs=6e-5)
+    assert float(low.replace("−", "-")) < difference < float(high.replace("−", "-"))
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
