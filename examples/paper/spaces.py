@@ -99,9 +99,9 @@ _THREE_LAYERS = [config | {"n_layers": 3} for config in _NETWORK]
 _DYNINT_MILLION = [  # many steps, before rare levels are learnt by heart; λ2 holds these back
     {"n_layers": 3, "batch_size": 128, "embedding_init_std": 0.05} | config
     for config in (
-        {"n_subspaces": 8, "embedding_optimizer_params": {"l2": 10.0}},
         {"n_subspaces": 8, "embedding_optimizer_params": {"l2": 30.0}, "max_epochs": 3},
-        {"n_subspaces": 4, "embedding_optimizer_params": {"l2": 10.0}},
+        {"n_subspaces": 8, "embedding_optimizer_params": {"l2": 10.0}},
+        {"n_subspaces": 4, "embedding_optimizer_params": {"l2": 30.0}, "max_epochs": 3},
     )
 ]
 MILLION: dict[str, list[Config]] = {
