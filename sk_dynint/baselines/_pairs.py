@@ -36,7 +36,6 @@ class Pairs(nn.Module):
         left, right = torch.triu_indices(n_fields, n_fields, offset=1)
         self.register_buffer("left", left, persistent=False)
         self.register_buffer("right", right, persistent=False)
-
         self.register_buffer("entry", left * n_fields + right, persistent=False)
 
     def __len__(self) -> int:

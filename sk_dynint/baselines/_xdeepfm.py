@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sk_dynint.baselines._body import Body
 from sk_dynint.baselines._dnn import Dense, Output, check_widths, dnn_beside
+from sk_dynint.baselines._pairs import fields_first
 
 
 class CompressedInteraction(nn.Module):
@@ -46,7 +47,7 @@ class CompressedInteraction(nn.Module):
     def forward(self, embedding: Tensor) -> Tensor:
         """Sum every X^k over the embedding axis."""
         n_rows, _, dim = embedding.shape
-        x = x0 = embedding.permute(1, 2, 0).flatten(1)  # (F, D B): a layer is one matrix product
+        x = x0 = fields_first(embedding).flatten(1)  # (F, D B): a layer is one matrix product
         layers: Any = self.layers
         pooled = []
         for layer in layers[:-1]:
