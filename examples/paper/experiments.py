@@ -388,23 +388,26 @@ def run_tasks(
     The first of `seeds` tries all configurations, the others those that won.
     """
     store = Store(out)
-    stages = [(task, part) for task in tasks for part in (seeds[:1], seeds[1:])]
+    parts = (seeds[:1], None), (seeds[1:], store.runs)
+    stages = [(task, *part) for task in tasks for part in parts]
 
-    def to_do(task: Task, part: Sequence[int]) -> list[tuple[int, str, Config]]:
-        tuned_by = None if part == seeds[:1] else store.runs
+    def to_do(
+        task: Task, some_seeds: Sequence[int], tuned_by: Mapping[Key, Run] | None
+    ) -> list[tuple[int, str, Config]]:
         pairs = plan(task, grid, n_configurations, tuned_by, models)
         return [
             (seed, model, config)
-            for seed, (model, config) in product(part, pairs)
+            for seed, (model, config) in product(some_seeds, pairs)
             if (task.data, grid, model, text_of(grid, config), seed) not in store.runs
         ]
 
     earlier = [run for run in store.runs.values() if run["grid"] == grid]
     progress = Progress(say, earlier, jobs)
-    for i, (task, part) in enumerate(stages):
-        if not (items := to_do(task, part)):
+    for i, stage in enumerate(stages):
+        if not (items := to_do(*stage)):
             continue
-        missing = Counter((t.data, model) for t, p in stages[i:] for _, model, _ in to_do(t, p))
+        task, *_ = stage
+        missing = Counter((s[0].data, model) for s in stages[i:] for _, model, _ in to_do(*s))
         source = task.data, task.path, rows, grid
         store.check(task.data, grid, table_of(*source).fingerprint)
         work = (delayed(_make_run)(source, *item) for item in items)
@@ -445,8 +448,7 @@ def tuned(cell: Cell, data: str, grid: str, runs: Mapping[Key, Run]) -> Config |
     None if no seed has, or if all of them diverged.
     """
     keys = [(data, grid, cell.model, text_of(grid, config)) for config in cell.configs]
-    seeds = sorted({seed for *_, seed in runs})
-    for seed in seeds:
+    for seed in sorted({seed for *_, seed in runs}):
         if all((*key, seed) in runs for key in keys):
             losses = [runs[(*key, seed)]["valid_logloss"] for key in keys]
             return None if np.isnan(losses).all() else cell.configs[int(np.nanargmin(losses))]
@@ -475,7 +477,7 @@ def chosen(
         if (best := tuned(cell, data, grid, by_key)) is None:
             continue
         about = {"panel": cell.panel, "group": cell.group, "x": cell.x}
-        about["n_groups"] = groups[cell.panel]
+        about |= {"n_groups": groups[cell.panel]}
         of_seeds = (by_key.get((data, grid, cell.model, text_of(grid, best), s)) for s in seeds)
         lines += [about | run for run in of_seeds if run and not np.isnan(run["auc"])]
     columns = dict.fromkeys(["panel", "group", "x", "n_groups", *COLUMNS])

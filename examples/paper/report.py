@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from experiments import COLUMNS, EXPERIMENTS, Store, averaged, chosen, frame_of, summary
-from published import CAVEATS, PUBLISHED
+from published import CAVEATS, NAMES, PUBLISHED
 from spaces import N_CONFIGURATIONS
 
 from sk_dynint import summarize
@@ -32,9 +32,9 @@ TITLES = {
     "figure6": "Figure 6: kernel size of DGP and rank of DWP",
     "figure7": "Figure 7: reduction ratio and orthogonal penalty",
 }
-REFERENCE = "xDeepInt"
+REFERENCE = NAMES["pin"]
 """The static model, from which the differences of Tables 1 and 2 are taken."""
-AVERAGED = ("table3", "table4", "figure7")
+BY_MODEL, AVERAGED = ("table1", "table2"), ("table3", "table4", "figure7")
 LABELS = {"table1": "model", "table2": "model", "table3": "layers", "table4": "sub-spaces"}
 NONE = "—"
 EMPTY = pd.DataFrame(columns=list(COLUMNS))
@@ -48,7 +48,7 @@ def scores_of(
     if name in AVERAGED:
         return summary(averaged(counting))
     scores = summary(counting)
-    if LABELS.get(name) == "model" and REFERENCE in set(scores["group"]):
+    if name in BY_MODEL and REFERENCE in set(scores["group"]):
         by_model = summarize(counting.assign(model=counting["group"]), REFERENCE)
         scores = scores.join(by_model[["auc_difference", "auc_low", "auc_high"]], on="group")
     return scores
@@ -68,7 +68,7 @@ def to_markdown(
     body = _table(name, scores, data) if name in PUBLISHED else _points(name, scores)
     if name == "figure4":
         body = _singular_values(chosen(runs, name, data, grid))
-    if name in ("table1", "table2"):
+    if name in BY_MODEL:
         n = n_configurations or N_CONFIGURATIONS[grid]
         best = f"the best of {n} configurations by validation logloss of the first seed"
         title += f"  Each model: {best if n > 1 else 'one configuration'}."
@@ -93,7 +93,7 @@ _PARTS = ("train", "valid", "test")
 def _table(name: str, scores: pd.DataFrame, data: str) -> str:
     """Lines of a table of the paper."""
     published = PUBLISHED[name].get(data, {})
-    key = scores["group"] if LABELS[name] == "model" else scores["x"].astype(str)
+    key = scores["group"] if name in BY_MODEL else scores["x"].astype(str)
     ours = scores.set_index(key.astype(str))
     lines = list(dict.fromkeys([*PUBLISHED[name]["criteo"], *ours.index]))
     lines = [line for line in lines if line in published or line in ours.index or ours.empty]
