@@ -479,7 +479,7 @@ def chosen(
         about = {"panel": cell.panel, "group": cell.group, "x": cell.x}
         about |= {"n_groups": groups[cell.panel]}
         of_seeds = (by_key.get((data, grid, cell.model, text_of(grid, best), s)) for s in seeds)
-        lines += [about | run for run in of_seeds if run and not np.isnan(run["auc"])]
+        lines += [about | run for run in of_seeds if run and not np.isnan(run["valid_logloss"])]
     columns = dict.fromkeys(["panel", "group", "x", "n_groups", *COLUMNS])
     return pd.DataFrame(lines, columns=list(columns))
 
