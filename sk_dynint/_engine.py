@@ -105,8 +105,10 @@ class AutogradBody:
         self.coefficient = penalty
         self.dtype = dtype
 
-    def load(self, training: bool = False) -> None:
+    def load(self) -> None:
         """Nothing to prepare."""
+
+    start = load
 
     def forward(self, embedding: Tensor, training: bool = False) -> Tensor:
         """Logits and, with `training`, the graph behind them."""
@@ -182,7 +184,8 @@ class Engine:
 
     def _bodies(self, dtype: torch.dtype | None) -> list[Any]:
         if self.kernel:
-            return [self.kernel(self.module.body, dtype) for _ in range(self.workers.n_workers)]
+            first = self.kernel(self.module.body, dtype)
+            return [first, *(first.sibling() for _ in range(self.workers.n_workers - 1))]
         return [AutogradBody(self.module.body, self.penalty, dtype)]
 
     # -------------------------------------------------------------- prediction
@@ -192,8 +195,9 @@ class Engine:
         """Logit of each row of indices."""
         out = self.module.bias.new_empty(len(codes))
 
+        self.scorers[0].load()
+
         def work(body: Any, share: range) -> None:
-            body.load()
             for block in self._blocks(share, self.block):
                 embedding, *first = (table(codes[block]) for table in self.tables)
                 self._sum(body.forward(embedding), *first, out=out[block])
@@ -230,9 +234,10 @@ class Engine:
         logits, logit_grads = torch.empty_like(target), torch.empty_like(target)
         block_size = self.block if self.row_wise else len(codes)
         n_fields = codes.shape[1]
+        self.learners[0].load()
 
         def work(body: Any, distinct: Distinct, share: range) -> tuple[Tensor, list[Tensor]]:
-            body.load(training=True)
+            body.start()
             rows = codes[share.start : share.stop] + self.module.embedding.offsets
             touched, slots = distinct(rows.flatten())
             parts = [table.rows(touched) for table in self.tables]

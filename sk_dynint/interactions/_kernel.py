@@ -8,7 +8,8 @@ two.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -86,25 +87,38 @@ class StackKernel:
         self.packed[name] = torch.zeros(shape, dtype=self.dtype, device=self.device)
         self.pieces += [Piece(p, name, place, size) for p, place, size in pieces]
 
-    def load(self, training: bool = False) -> None:
-        """Read the parameters; for `training`, start the sums of their gradients at zero."""
-        for p, name, place, shape in self.pieces:
-            self.packed[name][place].copy_(p.detach().view(shape))
-        output = self.stack.output.detach().repeat(self.stack.n_repeats)
+    def sibling(self) -> Self:
+        """Another kernel, with the same packed parameters: what one has loaded both have."""
+        other = type(self)(self.stack, self.dtype)
+        other.packed = self.packed
+        return other
+
+    @cached_property
+    def places(self) -> list[Tensor]:
+        """Where each piece stands."""
+        return [self.packed[piece.name][piece.place] for piece in self.pieces]
+
+    @torch.no_grad()
+    def load(self) -> None:
+        """Read the parameters."""
+        torch._foreach_copy_(self.places, [p.view(shape) for p, _, _, shape in self.pieces])
+        output = self.stack.output.repeat(self.stack.n_repeats)
         self.packed["output"][:, : self.inner_width].copy_(output)
-        if not training:
-            return
-        for name, packed in self.packed.items():
-            if name in self.gradients:
-                self.gradients[name].zero_()
-            else:
-                self.gradients[name] = torch.zeros_like(packed, dtype=self.stack.output.dtype)
+
+    def start(self) -> None:
+        """Start the sums of gradients at zero."""
+        if self.gradients:
+            torch._foreach_zero_(list(self.gradients.values()))
+        else:
+            dtype = self.stack.output.dtype
+            self.gradients = {
+                name: torch.zeros_like(packed, dtype=dtype) for name, packed in self.packed.items()
+            }
 
     def store_gradients(self, others: list[StackKernel]) -> None:
-        """Hand the sums of the gradients since `load`, here and in `others`, to the parameters."""
+        """Hand the sums of the gradients since `start`, here and in `others`, to the parameters."""
         for other in others:
-            for name, gradient in self.gradients.items():
-                gradient += other.gradients[name]
+            torch._foreach_add_(list(self.gradients.values()), list(other.gradients.values()))
         for p, name, place, _ in self.pieces:
             p.grad = self.gradients[name][place].reshape(p.shape)
         output = self.gradients["output"].sum(0)[: self.inner_width]

@@ -90,17 +90,24 @@ class RowAdam(RowOptimizer):
         return {"step": 0, "m": torch.zeros_like(w), "v": torch.zeros_like(w)}
 
     def _update(
-        self, w: Tensor, state: dict[str, Any], grad: Tensor, options: dict[str, Any]
+        self,
+        w: list[Tensor],
+        state: dict[str, list[Any]],
+        grad: tuple[Tensor, ...] | list[Tensor],
+        options: dict[str, Any],
     ) -> None:
-        beta1, beta2 = options["betas"]
-        m, v, step = state["m"], state["v"], state["step"]
+        (beta1, beta2), lr = options["betas"], options["lr"]
+        m, v, steps = state["m"], state["v"], state["step"]
         if options["l2"]:
-            grad = grad.add(w, alpha=options["l2"] * options["batch_weight"])
-        m.lerp_(grad, 1 - beta1)
-        v.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-        scale = (v / (1 - beta2**step)).sqrt_().add_(options["eps"])
-        w.mul_(1 - options["lr"] * options["weight_decay"])
-        w.addcdiv_(m, scale, value=-options["lr"] / (1 - beta1**step))
+            grad = torch._foreach_add(grad, w, alpha=options["l2"] * options["batch_weight"])
+        torch._foreach_lerp_(m, grad, 1 - beta1)
+        torch._foreach_mul_(v, beta2)
+        torch._foreach_addcmul_(v, grad, grad, value=1 - beta2)
+        scale = torch._foreach_div(v, [1 - beta2**step for step in steps])
+        torch._foreach_sqrt_(scale)
+        torch._foreach_add_(scale, options["eps"])
+        torch._foreach_mul_(w, 1 - lr * options["weight_decay"])
+        torch._foreach_addcdiv_(w, m, scale, [-lr / (1 - beta1**step) for step in steps])
 
 
 def _check_options(options: dict[str, Any]) -> None:

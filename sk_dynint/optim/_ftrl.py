@@ -116,19 +116,25 @@ class FTRL(RowOptimizer):
         return {"z": z, "n": n}
 
     def _update(
-        self, w: Tensor, state: dict[str, Any], grad: Tensor, options: dict[str, Any]
+        self,
+        w: list[Tensor],
+        state: dict[str, list[Any]],
+        grad: tuple[Tensor, ...] | list[Tensor],
+        options: dict[str, Any],
     ) -> None:
         lr, z, n = options["lr"], state["z"], state["n"]
-        root = n.sqrt()
-        n.addcmul_(grad, grad)
-        new_root = n.sqrt()
-        root.sub_(new_root)  # -σ, like the curvature below times lr
-        z.add_(grad).addcmul_(root, w, value=1 / lr)
-        curvature = new_root.add_(options["beta"] + lr * options["l2"])
+        root = torch._foreach_sqrt(n)
+        torch._foreach_addcmul_(n, grad, grad)
+        curvature = torch._foreach_sqrt(n)
+        torch._foreach_sub_(root, curvature)  # -σ, like the curvature below times lr
+        torch._foreach_add_(z, grad)
+        torch._foreach_addcmul_(z, root, w, value=1 / lr)
+        torch._foreach_add_(curvature, options["beta"] + lr * options["l2"])
         if options["beta"] == options["l2"] == 0:
-            curvature.clamp_min_(lr * FLAT)
-        torch.div(_shrink(z, options), curvature, out=w)
-        w.mul_(-lr)
+            torch._foreach_clamp_min_(curvature, lr * FLAT)
+        for out, leader, c in zip(w, z, curvature, strict=True):
+            torch.div(_shrink(leader, options), c, out=out)
+        torch._foreach_mul_(w, -lr)
 
 
 def _shrink(z: Tensor, options: dict[str, Any]) -> Tensor:

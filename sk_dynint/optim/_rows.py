@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import repeat
-from typing import Any
+from itertools import starmap
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-CHUNK = 2**16
+CHUNK = 2**17
 """Entries updated at once: the arrays of a chunk stay in a core's cache from pass to pass."""
+
+
+class Part(NamedTuple):
+    """Rows of a parameter, of its gradient and of its state."""
+
+    w: Tensor
+    grad: Tensor
+    state: dict[str, Any]
 
 
 class RowOptimizer(torch.optim.Optimizer):
@@ -30,9 +38,17 @@ class RowOptimizer(torch.optim.Optimizer):
         raise NotImplementedError
 
     def _update(
-        self, w: Tensor, state: dict[str, Any], grad: Tensor, options: dict[str, Any]
+        self,
+        w: list[Tensor],
+        state: dict[str, list[Any]],
+        grad: tuple[Tensor, ...] | list[Tensor],
+        options: dict[str, Any],
     ) -> None:
-        """Make one step of a chunk of `w` and of the tensors in `state`, in place."""
+        """Make one step of several parts and of the tensors in their `state`, in place.
+
+        Parts come in lists because most parameters are small: an operation on a list costs as much
+        time of Python as one on a tensor.
+        """
         raise NotImplementedError
 
     @torch.no_grad()
@@ -44,6 +60,7 @@ class RowOptimizer(torch.optim.Optimizer):
                 loss = closure()
         work: list[Callable[[], None]] = []
         for options in self.param_groups:
+            dense: list[Part] = []
             for w in options["params"]:
                 if w.grad is None:
                     continue
@@ -52,24 +69,17 @@ class RowOptimizer(torch.optim.Optimizer):
                     state.update(self._start(w, options))
                 if "step" in state:
                     state["step"] += 1
-                tasks = self._row_tasks if w.grad.is_sparse else self._dense_tasks
-                work += tasks(w, state, options)
+                if w.grad.is_sparse:
+                    work += self._row_tasks(w, state, options)
+                else:
+                    dense += _divided(Part(w, w.grad, state))
+            work += (partial(self._update_parts, parts, options) for parts in _chunks(dense))
         list((self.map or map)(lambda task: task(), work))
         return loss
 
-    def _dense_tasks(
-        self, w: Tensor, state: dict[str, Any], options: dict[str, Any]
-    ) -> list[Callable[[], None]]:
-        """Divide the update of a parameter."""
-        assert w.grad is not None
-        if w.ndim == 0:
-            return [partial(self._update, w, state, w.grad, options)]
-        tables, n = _tensors(state), _rows_of_a_chunk(w)
-        parts = zip(*(torch.split(t, n) for t in (w, w.grad, *tables.values())), strict=True)
-        return [
-            partial(self._update, part, state | dict(zip(tables, rest, strict=True)), grad, options)
-            for part, grad, *rest in parts
-        ]
+    def _update_parts(self, parts: list[Part], options: dict[str, Any]) -> None:
+        w, grads, states = map(list, zip(*parts, strict=True))
+        self._update(w, {name: [s[name] for s in states] for name in states[0]}, grads, options)
 
     def _row_tasks(
         self, w: Tensor, state: dict[str, Any], options: dict[str, Any]
@@ -80,15 +90,16 @@ class RowOptimizer(torch.optim.Optimizer):
         tables = _tensors(state)
 
         def update(rows: Tensor, values: Tensor) -> None:
-            parts = {name: t.index_select(0, rows) for name, t in tables.items()}
-            part = w.index_select(0, rows)
-            self._update(part, state | parts, values, options)
-            w.index_copy_(0, rows, part)
+            looked_up = {name: table.index_select(0, rows) for name, table in tables.items()}
+            part = Part(w.index_select(0, rows), values, state | looked_up)
+            self._update_parts([part], options)
+            w.index_copy_(0, rows, part.w)
             for name, table in tables.items():
-                table.index_copy_(0, rows, parts[name])
+                table.index_copy_(0, rows, looked_up[name])
 
         n = _rows_of_a_chunk(w)
-        return list(map(partial, repeat(update), torch.split(rows, n), torch.split(values, n)))
+        chunks = zip(torch.split(rows, n), torch.split(values, n), strict=True)
+        return list(starmap(partial(partial, update), chunks))
 
 
 def _tensors(state: dict[str, Any]) -> dict[str, Tensor]:
@@ -97,6 +108,32 @@ def _tensors(state: dict[str, Any]) -> dict[str, Tensor]:
 
 def _rows_of_a_chunk(w: Tensor) -> int:
     return max(1, CHUNK * len(w) // max(1, w.numel()))  # w may be empty
+
+
+def _divided(whole: Part) -> Iterator[Part]:
+    """Cut a parameter that is greater than a chunk."""
+    w, grad, state = whole
+    if w.numel() <= CHUNK:
+        yield whole
+        return
+    tables, n = _tensors(state), _rows_of_a_chunk(w)
+    columns = (torch.split(t, n) for t in (w, grad, *tables.values()))
+    for part, part_grad, *rest in zip(*columns, strict=True):
+        yield Part(part, part_grad, state | dict(zip(tables, rest, strict=True)))
+
+
+def _chunks(parts: Iterable[Part]) -> Iterator[list[Part]]:
+    """Gather parts that are no greater than a chunk together."""
+    chunk: list[Part] = []
+    n = 0
+    for part in parts:
+        n += part.w.numel()
+        if chunk and n > CHUNK:
+            yield chunk
+            chunk, n = [], part.w.numel()
+        chunk.append(part)
+    if chunk:
+        yield chunk
 
 
 def rows_and_values(grad: Tensor) -> tuple[Tensor, Tensor]:

@@ -35,7 +35,8 @@ def by_autograd(stack, embedding, logit_grad):
 def by_kernel(stack, embedding, logit_grad, block, dtype=None):
     """The same, in blocks of rows."""
     kernel = stack.find_kernel()(stack, dtype)
-    kernel.load(training=True)
+    kernel.load()
+    kernel.start()
     parts = []
     for rows, grad in zip(embedding.split(block), logit_grad.split(block), strict=True):
         logit = kernel.forward(rows, training=True).clone()
@@ -102,7 +103,8 @@ def test_load_reads_new_weights_and_forgets_old_gradients(variant):
     kernel = stack.find_kernel()(stack)
     for _ in range(2):
         randomize(stack)
-        kernel.load(training=True)
+        kernel.load()
+        kernel.start()
         kernel.forward(data[0], training=True)
         kernel.backward(data[1])
         kernel.store_gradients([])
@@ -116,7 +118,8 @@ def test_gradients_of_several_kernels_add_up(variant):
     data = torch.randn(6, 5, 4), torch.randn(6)
     kernels = [stack.find_kernel()(stack) for _ in range(2)]
     for kernel, embedding, logit_grad in zip(kernels, *(t.split(4) for t in data), strict=True):
-        kernel.load(training=True)
+        kernel.load()
+        kernel.start()
         kernel.forward(embedding, training=True)
         kernel.backward(logit_grad)
     kernels[0].store_gradients(kernels[1:])
