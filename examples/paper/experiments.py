@@ -7,7 +7,6 @@ share it.  A process can be killed at any point.
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import time
@@ -16,7 +15,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import product
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,7 +42,7 @@ from spaces import (
 
 from sk_dynint import FieldEncoder
 from sk_dynint.comparison import make_model
-from sk_dynint.comparison._runs import _append, _line, fingerprint
+from sk_dynint.comparison._runs import RunsFile, fingerprint
 from sk_dynint.comparison._splits import Parts, split_at_random
 
 
@@ -153,38 +151,18 @@ COLUMNS: dict[str, type] = {
 """`history` is a JSON list of [step, validation logloss, validation AUC]; `singular_values` has
 a list for each layer of the static model; `error` says why there are no scores."""
 
+KEY = ("data", "grid", "model", "config", "seed")
+"""What tells a run from others."""
+
 Run = dict[str, Any]
 Key = tuple[str, str, str, str, int]
 
 
-class Store:
-    """The CSV file of runs; what a crash left half written at its end is cut off."""
+class Store(RunsFile):
+    """The CSV file of runs."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        self.runs: dict[Key, Run] = {}
-        if self.path.exists():
-            self._repair()
-            with self.path.open(newline="", encoding="utf-8") as file:
-                for line in csv.DictReader(file):
-                    self._keep({name: kind(line[name]) for name, kind in COLUMNS.items()})
-
-    def _repair(self) -> None:
-        header, content = _line(COLUMNS), self.path.read_bytes()
-        if not (content.startswith(header) or header.startswith(content)):
-            raise ValueError(f"{self.path} is no table of runs of examples/paper.")
-        if not content.endswith(b"\n"):
-            os.truncate(self.path, content.rfind(b"\n") + 1)
-
-    def _keep(self, run: Run) -> None:
-        self.runs[key_of(run)] = run
-
-    def append(self, run: Run) -> None:
-        """Write a run down, as one line in one write."""
-        self._keep(run)
-        new = not self.path.exists() or not self.path.stat().st_size
-        line = _line(run[name] for name in COLUMNS)
-        _append(self.path, (_line(COLUMNS) if new else b"") + line)
+        super().__init__(path, COLUMNS, KEY)
 
     def check(self, data: str, grid: str, mark: str) -> None:
         """Refuse runs of other rows under the same name."""
@@ -194,11 +172,6 @@ class Store:
                     f"{self.path} holds runs of {data!r} on other rows, or another encoding "
                     f"(fingerprint {run['fingerprint']}, not {mark}); choose another file."
                 )
-
-
-def key_of(run: Run) -> Key:
-    """Return what tells a run from others."""
-    return run["data"], run["grid"], run["model"], run["config"], run["seed"]
 
 
 def text_of(grid: str, config: Config) -> str:
@@ -468,7 +441,7 @@ def chosen(
 
     A cell without a configuration that was :func:`tuned` does not count yet.
     """
-    by_key = {key_of(run): run for run in runs.to_dict("records")}
+    by_key = {tuple(run[name] for name in KEY): run for run in runs.to_dict("records")}
     seeds = sorted(set(runs["seed"]))
     cells = EXPERIMENTS[name](grid, data, n_configurations)
     groups = {cell.panel: len({c.group for c in cells if c.panel == cell.panel}) for cell in cells}

@@ -44,6 +44,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--categorical", nargs="+", default=[], help="columns of numbers that are identifiers")
     add("--time-column", help="split by this column, which is then no feature")
     add("--seeds", type=int, default=3, help="how many")
+    add("--jobs", type=int, help="runs at a time, in processes that share the cores")
     add("--reference", help="model to take differences from; default: the first")
     add("--params", type=_json, default={}, help='as JSON: {"da": {"n_layers": 2}}')
     add("--out", help="CSV file of the runs; finished ones are not made again")
@@ -69,6 +70,7 @@ def compare_table(args: argparse.Namespace) -> None:
         time=time,
         out=args.out,
         predictions=args.predictions,
+        n_jobs=args.jobs,
         verbose=not args.quiet,
     )
     summary = summarize(runs, reference, predictions=args.predictions)

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -48,26 +49,72 @@ class RunsFile:
 
     A run is appended as one line in one write. What a crash left half written at the end of the
     file is cut off, so that this run counts as not made.
+
+    Parameters
+    ----------
+    path : path, default=None
+        Of the file, which need not be there yet.
+    columns : mapping
+        Their names and what they hold.
+    key : sequence of str
+        Columns that tell a run from others.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None, fingerprint: str) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None,
+        columns: Mapping[str, type],
+        key: Sequence[str],
+    ) -> None:
         self.path = None if path is None else Path(path)
-        self.fingerprint = fingerprint
-        self.runs: dict[tuple[str, int], Run] = {}
+        self.columns, self.key = columns, key
+        self.runs: dict[tuple[Any, ...], Run] = {}
         if self.path is not None and self.path.exists():
-            _repair(self.path)
-            self._read(self.path)
+            self._repair(self.path)
+            with self.path.open(newline="", encoding="utf-8") as file:
+                for line in csv.DictReader(file):
+                    self._keep({name: kind(line[name]) for name, kind in columns.items()})
 
-    def _read(self, path: Path) -> None:
-        with path.open(newline="", encoding="utf-8") as file:
-            for line in csv.DictReader(file):
-                run = {name: kind(line[name]) for name, kind in COLUMNS.items()}
-                if run["fingerprint"] != self.fingerprint:
-                    raise ValueError(
-                        f"{path} holds runs on other data or another split (fingerprint "
-                        f"{run['fingerprint']}, not {self.fingerprint}); choose another file."
-                    )
-                self.runs[run["model"], run["seed"]] = run
+    def _repair(self, path: Path) -> None:
+        """Cut off a line that was not finished; refuse files that are not ours."""
+        header = _line(self.columns)
+        content = path.read_bytes()
+        if not (content.startswith(header) or header.startswith(content)):
+            raise ValueError(
+                f"{path} is no table of runs: its first line is {content[:60]!r}, "
+                f"not {header[:60]!r}...; choose another file."
+            )
+        if not content.endswith(b"\n"):
+            os.truncate(path, content.rfind(b"\n") + 1)
+
+    def _keep(self, run: Run) -> None:
+        self.runs[self.key_of(run)] = run
+
+    def key_of(self, run: Run) -> tuple[Any, ...]:
+        """Return what tells a run from others."""
+        return tuple(run[name] for name in self.key)
+
+    def append(self, run: Run) -> None:
+        """Write a run down."""
+        self._keep(run)
+        if self.path is not None:
+            line = _line(run[name] for name in self.columns)
+            new = not self.path.exists() or not self.path.stat().st_size
+            _append(self.path, (_line(self.columns) if new else b"") + line)
+
+
+class ComparedRuns(RunsFile):
+    """Runs of :func:`compare` on one table, by model and seed."""
+
+    def __init__(self, path: str | os.PathLike[str] | None, fingerprint: str) -> None:
+        super().__init__(path, COLUMNS, ("model", "seed"))
+        self.fingerprint = fingerprint
+        for run in self.runs.values():
+            if run["fingerprint"] != fingerprint:
+                raise ValueError(
+                    f"{path} holds runs on other data or another split (fingerprint "
+                    f"{run['fingerprint']}, not {fingerprint}); choose another file."
+                )
 
     def check(self, model: str, estimator: str) -> None:
         """Refuse runs of that name with other parameters."""
@@ -77,14 +124,6 @@ class RunsFile:
                     f"{self.path} holds runs of {model!r} as {run['estimator']}, not as "
                     f"{estimator}; give the model another name, or choose another file."
                 )
-
-    def append(self, run: Run) -> None:
-        """Write a run down."""
-        self.runs[run["model"], run["seed"]] = run
-        if self.path is not None:
-            line = _line(run.values())
-            new = not self.path.exists() or not self.path.stat().st_size
-            _append(self.path, (_line(COLUMNS) if new else b"") + line)
 
 
 def predictions_path(folder: str | os.PathLike[str], model: str, seed: int) -> Path:
@@ -125,16 +164,3 @@ def _append(path: Path, text: bytes) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _repair(path: Path) -> None:
-    """Cut off a line that was not finished; refuse files that are not ours."""
-    header = _line(COLUMNS)
-    content = path.read_bytes()
-    if not (content.startswith(header) or header.startswith(content)):
-        raise ValueError(
-            f"{path} is no table of runs: its first line is {content[:60]!r}, "
-            f"not {header[:60]!r}...; choose another file."
-        )
-    if not content.endswith(b"\n"):
-        os.truncate(path, content.rfind(b"\n") + 1)

@@ -119,6 +119,13 @@ def test_one_seed_twice_gives_the_same_scores(table):
     pd.testing.assert_frame_equal(*runs)
 
 
+def test_processes_give_the_same_runs_in_the_same_order(table):
+    models = {"a": Recorder(), "b": Recorder(noise=1)}
+    alone, together = (compare(*table, models, seeds=2, n_jobs=n) for n in (None, 2))
+    clocks = [name for name in alone if "second" in name]
+    pd.testing.assert_frame_equal(alone.drop(columns=clocks), together.drop(columns=clocks))
+
+
 @pytest.mark.parametrize("kind", [pl.from_pandas, lambda X: X.to_numpy()], ids=["polars", "array"])
 def test_other_tables(table, kind):
     X, y = table
