@@ -12,7 +12,7 @@ import os
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import product
 from typing import Any, NamedTuple
@@ -455,6 +455,21 @@ def chosen(
         lines += [about | run for run in of_seeds if run and not np.isnan(run["valid_logloss"])]
     columns = dict.fromkeys(["panel", "group", "x", "n_groups", *COLUMNS])
     return pd.DataFrame(lines, columns=list(columns))
+
+
+def made(
+    runs: pd.DataFrame, n_configurations: int | None = None
+) -> Iterator[tuple[str, str, str, pd.DataFrame]]:
+    """Yield name, data set, grid and runs of each experiment of which half has been made.
+
+    Less than that are runs made for another one.
+    """
+    for (data, grid), mine in runs.groupby(["data", "grid"]):
+        for name, cells_of in EXPERIMENTS.items():
+            counting = chosen(mine, name, data, grid, n_configurations)
+            n_cells = len(cells_of(grid, data, n_configurations))
+            if 2 * len(counting) >= n_cells * mine["seed"].nunique():
+                yield name, data, grid, counting
 
 
 def averaged(runs: pd.DataFrame) -> pd.DataFrame:

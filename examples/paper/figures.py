@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from experiments import EXPERIMENTS, averaged, chosen, summary
+from experiments import averaged, made, summary
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from report import AVERAGED, TITLES, random_spectrum, read_runs
@@ -159,18 +159,14 @@ def draw(name: str, runs: pd.DataFrame) -> Figure:
 def draw_all(
     runs: pd.DataFrame, folder: str | Path, n_configurations: int | None = None
 ) -> list[Path]:
-    """Write a picture for each experiment, data set and grid that there are runs of."""
+    """Write a picture for each experiment, data set and grid of which half has been made."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     paths = []
-    for data, grid in sorted(set(zip(runs["data"], runs["grid"], strict=True))):
-        for name in EXPERIMENTS:
-            counting = chosen(runs, name, data, grid, n_configurations)
-            if counting.empty:
-                continue
-            figure = draw(name, counting)
-            figure.suptitle(f"{TITLES[name]} ({data}, {grid})", fontsize="medium")
-            paths.append(Path(folder) / f"{name}_{data}_{grid}.png")
-            figure.savefig(paths[-1], dpi=120)
+    for name, data, grid, counting in made(runs, n_configurations):
+        figure = draw(name, counting)
+        figure.suptitle(f"{TITLES[name]} ({data}, {grid})", fontsize="medium")
+        paths.append(Path(folder) / f"{name}_{data}_{grid}.png")
+        figure.savefig(paths[-1], dpi=120)
     return paths
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from experiments import COLUMNS, EXPERIMENTS, Store, averaged, chosen, frame_of, summary
+from experiments import COLUMNS, EXPERIMENTS, Store, averaged, chosen, frame_of, made, summary
 from published import CAVEATS, NAMES, PUBLISHED
 from spaces import N_CONFIGURATIONS
 
@@ -208,27 +208,24 @@ def read_runs(paths: Sequence[str | Path]) -> pd.DataFrame:
 
 def fill(page: str, runs: pd.DataFrame, n_configurations: int | None = None) -> str:
     """Return the page with every block made anew."""
-    for name in EXPERIMENTS:
+    texts: dict[str, list[str]] = {name: [] for name in EXPERIMENTS}
+    for name, data, grid, _ in made(runs, n_configurations):
+        texts[name].append(to_markdown(name, runs, data, grid, n_configurations, caveats=False))
+    for name, parts in texts.items():
         block = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
-        text = _block(name, runs, n_configurations)
-        page = block.sub(lambda match, text=text: f"{match[1]}{text}\n{match[2]}", page)
+        notes = "\n".join(f"* {text}" for text in CAVEATS[name])
+        text = "\n\n".join([*(parts or _unfilled(name)), notes])
+        page = block.sub(lambda match, text=text: f"{match[1]}{text}\n\n{match[2]}", page)
     return page
 
 
-def _block(name: str, runs: pd.DataFrame, n_configurations: int | None) -> str:
-    parts = []
-    for data, grid in sorted(set(zip(runs["data"], runs["grid"], strict=True))):
-        if not chosen(runs, name, data, grid, n_configurations).empty:
-            parts.append(to_markdown(name, runs, data, grid, n_configurations, caveats=False))
-    if not parts:
-        parts = ["*To be filled by the command above: no runs yet.*"]
-        if name in PUBLISHED:
-            parts += [
-                f"{data}\n\n{_table(name, summary(chosen(EMPTY, name, data, 'quick')), data)}"
-                for data in PUBLISHED[name]
-            ]
-    notes = "\n".join(f"* {text}" for text in CAVEATS[name])
-    return "\n\n".join([*parts, notes]) + "\n"
+def _unfilled(name: str) -> list[str]:
+    """Return the paper's figures with places for ours."""
+    no_runs = summary(chosen(EMPTY, name, "criteo", "quick"))
+    return [
+        "*To be filled by the command above: no runs yet.*",
+        *(f"{data}\n\n{_table(name, no_runs, data)}" for data in PUBLISHED.get(name, {})),
+    ]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -9,7 +9,7 @@ import pytest
 import report
 from published import PUBLISHED
 
-from tests.examples.conftest import ROOT
+from tests.examples.conftest import ROOT, make_results
 
 PAGE = ROOT / "docs" / "reproduction.md"
 
@@ -23,6 +23,14 @@ def test_all_figures_redraw_from_a_csv(results, tmp_path, capsys):
     assert capsys.readouterr().out.count(".png") == len(drawn)
     for file in (tmp_path / "pictures").iterdir():
         assert file.read_bytes().startswith(b"\x89PNG")
+
+
+def test_runs_made_for_another_experiment_make_none():
+    results = make_results(("table1",))
+    complete = [name for name, *_ in experiments.made(results)]
+    assert complete == ["table1", "figure4"]  # which looks at one of Table 1's runs
+    some = results[results["model"].isin(["lr", "fm", "dnn"])]
+    assert not list(experiments.made(some))
 
 
 def test_bars_are_means_with_deviations(results):
