@@ -65,6 +65,7 @@ class StackKernel:
         self.packed: dict[str, Tensor] = {}
         self.gradients: dict[str, Tensor] = {}
         self.pieces: list[Piece] = []
+        self.kept = 0  # factor of earlier gradients in a sum
         self.pack("output", (self.depth, self.width), ())
         self.set_up()
 
@@ -106,10 +107,9 @@ class StackKernel:
         self.packed["output"][:, : self.inner_width].copy_(output)
 
     def start(self) -> None:
-        """Start the sums of gradients at zero."""
-        if self.gradients:
-            torch._foreach_zero_(list(self.gradients.values()))
-        else:
+        """Begin the sums of gradients anew: the next `backward` overwrites them."""
+        self.kept = 0
+        if not self.gradients:
             dtype = self.stack.output.dtype
             self.gradients = {
                 name: torch.zeros_like(packed, dtype=dtype) for name, packed in self.packed.items()
@@ -166,6 +166,7 @@ class StackKernel:
             g = self.array("x0_grad", *shape, dtype=dtype).copy_(g)
         embedding_grad = self.array("embedding_grad", n_rows, *self.stack_shape, dtype=dtype)
         self._split_embedding(embedding_grad).copy_(self._split(g))
+        self.kept = 1
         return embedding_grad
 
     def mix(self, x0: Tensor) -> Tensor:
@@ -184,9 +185,20 @@ class StackKernel:
         right = right.reshape(-1, right.shape[-1])
         gradient = self.gradients[name][index].view(len(left), -1)
         if gradient.dtype == self.dtype:
-            gradient.addmm_(left, right)
+            gradient.addmm_(left, right, beta=self.kept)
         else:
-            gradient += left @ right
+            self._add(gradient, left @ right)
+
+    def add_sum(self, name: str, terms: Tensor) -> None:
+        """Add the sum of the rows of `terms` to the gradient of a packed array."""
+        gradient = self.gradients[name]
+        self._add(gradient, terms.sum(0).view_as(gradient))
+
+    def _add(self, gradient: Tensor, term: Tensor) -> None:
+        if self.kept:
+            gradient += term
+        else:
+            gradient.copy_(term)
 
     @property
     def stack_shape(self) -> tuple[int, int]:
@@ -306,8 +318,8 @@ class Gates:
             k.add_product("gate_out", grad[:, i].T, h, i)
             torch.mm(grad[:, i], k.packed["gate_out"][i].view(-1, self.hidden), out=out)
         h_grad.mul_(self.h.sign())
-        k.gradients["gate_out_bias"] += grad.sum(0).view_as(k.gradients["gate_out_bias"])
-        k.gradients["gate_in_bias"] += h_grad.sum(0).view_as(k.gradients["gate_in_bias"])
+        k.add_sum("gate_out_bias", grad)
+        k.add_sum("gate_in_bias", h_grad)
         k.add_product("gate_in", h_grad.T, k.x0.flatten(1))
 
     def _by_layer(self, hidden: Tensor) -> Iterator[tuple[int, Tensor]]:
