@@ -14,10 +14,8 @@ from torch import Tensor, nn
 
 from sk_dynint._module import CTRModule
 
-KERNEL_BLOCK, AUTOGRAD_BLOCK = 256, 1024
-"""Rows that pass the body at once: arrays of a block fit in the processor's cache, those of a batch
-do not.  Without a kernel, the fixed cost of each operation asks for larger ones; with one, matrix
-products do if they see few rows, 4 · 256 / d with depth d."""
+AUTOGRAD_BLOCK = 1024
+"""Rows that pass a body without a kernel at once, unless it has a `block` of its own."""
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
 """Name -> what a body computes in; None is the type of the parameters."""
@@ -104,6 +102,7 @@ class AutogradBody:
         self.body = body
         self.coefficient = penalty
         self.dtype = dtype
+        self.block = getattr(body, "block", None) or AUTOGRAD_BLOCK
 
     def load(self) -> None:
         """Nothing to prepare."""
@@ -162,10 +161,6 @@ class Engine:
         on_cpu = module.bias.device.type == "cpu"
         n_workers = (n_threads or torch.get_num_threads()) if self.kernel and on_cpu else 1
         self.workers = Workers(n_workers)
-        self.block = getattr(module.body, "block", None) or AUTOGRAD_BLOCK
-        if self.kernel:
-            layers: Any = module.body.layers
-            self.block = max(KERNEL_BLOCK, 4 * KERNEL_BLOCK // layers[0].depth)
         self.penalty = penalty
         self.precision = PRECISIONS[precision]
         self.row_wise = getattr(module.body, "row_wise", True)
@@ -198,7 +193,7 @@ class Engine:
         self.scorers[0].load()
 
         def work(body: Any, share: range) -> None:
-            for block in self._blocks(share, self.block):
+            for block in self._blocks(share, body.block):
                 embedding, *first = (table(codes[block]) for table in self.tables)
                 self._sum(body.forward(embedding), *first, out=out[block])
 
@@ -232,7 +227,7 @@ class Engine:
         bias = self.module.bias
         target, weight = target.to(bias.dtype), weight.to(bias.dtype)
         logits, logit_grads = torch.empty_like(target), torch.empty_like(target)
-        block_size = self.block if self.row_wise else len(codes)
+        block_size = self.learners[0].block if self.row_wise else len(codes)
         n_fields = codes.shape[1]
         self.learners[0].load()
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
-from sk_dynint._engine import KERNEL_BLOCK, Engine, one_thread
+from sk_dynint._engine import Engine, one_thread
 from sk_dynint.optim import RowOptimizer
 
 Batch = tuple[Tensor, tuple[Tensor, Tensor]]
@@ -28,8 +28,8 @@ Batch = tuple[Tensor, tuple[Tensor, Tensor]]
 EVALUATION_BLOCK = 8192
 """Rows in a batch when nothing is learnt from it."""
 
-SHORT = 64
-"""Up to this many rows are predicted by the module itself, without a kernel to prepare."""
+A_FEW, NOT_MANY = 64, 1024
+"""Up to so many rows are predicted by the module itself, with no kernel to prepare; by one thread."""
 
 METRICS = {"logloss": ("valid_loss", True), "auc": ("valid_auc", False)}
 """What may decide about early stopping: name -> (history column, lower is better)."""
@@ -238,11 +238,11 @@ class CTRNet(NeuralNet):
         """Logits of encoded rows: by several threads if there are many, at once if a few."""
         rows = torch.from_numpy(codes).to(self.device)
         n_rows = len(rows)
-        if n_rows <= SHORT:
+        if n_rows <= A_FEW:
             with torch.inference_mode(), one_thread():
                 logits = self.module_(rows)
         else:
-            engine = Engine(self.module_, n_threads=1 if n_rows <= 4 * KERNEL_BLOCK else None)
+            engine = Engine(self.module_, n_threads=1 if n_rows <= NOT_MANY else None)
             with engine.workers.running():
                 logits = engine.logits(rows)
         return logits.cpu().numpy().astype(np.float64)

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from sk_dynint.interactions._stack import InteractionStack
 
 
+BLOCK = 256
+"""Rows that pass a stack at once: arrays of a block fit in the processor's cache, those of a batch
+do not."""
+
+
 class Piece(NamedTuple):
     """Where a parameter, in a certain shape, stands in the packed array of that name."""
 
@@ -59,6 +64,7 @@ class StackKernel:
         self.n_layers, self.depth = len(self.layers), first.depth
         self.inner_width = first.width  # W, without columns of zeros
         self.width = padded(first.width)
+        self.block = max(BLOCK, 4 * BLOCK // self.depth)  # products of few rows are slow
         self.dtype = dtype or stack.output.dtype
         self.device = stack.output.device
         self.arrays: dict[tuple[Any, ...], Tensor] = {}

@@ -117,7 +117,7 @@ def test_a_body_with_large_arrays_is_given_fewer_rows_at_once():
     assert blocks == [105, 52, 32]
     for name, expected in [("xdeepfm", 105), ("dcnv2", AUTOGRAD_BLOCK)]:
         engine = Engine(CTRModule([3] * 39, 8, BASELINES[name]))
-        assert engine.block == expected
+        assert engine.learners[0].block == expected
 
 
 @EVERY_BODY

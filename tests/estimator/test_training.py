@@ -132,8 +132,8 @@ def test_blocks_of_a_batch_make_no_difference(clicks, variant, monkeypatch):
     weight = np.linspace(0.5, 2.0, len(y))
     found = []
     for block in (len(y), 100):
-        for name in ("KERNEL_BLOCK", "AUTOGRAD_BLOCK"):
-            monkeypatch.setattr(f"sk_dynint._engine.{name}", block)
+        monkeypatch.setattr("sk_dynint.interactions._kernel.BLOCK", block)
+        monkeypatch.setattr("sk_dynint._engine.AUTOGRAD_BLOCK", block)
         found.append(fast(**params).fit(X, y, sample_weight=weight).predict_proba(X))
     # DWP's penalty is a mean over the rows of a block, whose weights differ from block to block.
     tolerance = 1e-9 if variant == "da" else 1e-4
