@@ -29,7 +29,7 @@ EVALUATION_BLOCK = 8192
 """Rows in a batch when nothing is learnt from it."""
 
 A_FEW, NOT_MANY = 64, 1024
-"""Up to so many rows are predicted by the module itself, no kernel being prepared; by one thread."""
+"""Up to so many rows are predicted without a kernel, which has to be prepared; by one thread."""
 
 METRICS = {"logloss": ("valid_loss", True), "auc": ("valid_auc", False)}
 """What may decide about early stopping: name -> (history column, lower is better)."""
