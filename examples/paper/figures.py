@@ -61,8 +61,8 @@ def _draw_curves(axes: Any, runs: pd.DataFrame, xlabel: str, mean_of_groups: boo
         (group, part, {"color": COLORS[group], "alpha": 0.6})
         for group, part in runs.groupby("group", sort=False)
     ]
-    if mean_of_groups and len(parts) > 1:
-        parts.append(("mean", averaged(runs), {"color": "black", "linewidth": 2}))
+    if mean_of_groups and len(mean := averaged(runs)):
+        parts.append(("mean", mean, {"color": "black", "linewidth": 2}))
     for ax, (score, label) in zip(axes, SCORES.items(), strict=True):
         for group, part, style in parts:
             scores = summary(part).sort_values("x")
