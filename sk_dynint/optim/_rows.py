@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import starmap
 from typing import Any, NamedTuple
 
 import torch
@@ -99,7 +98,7 @@ class RowOptimizer(torch.optim.Optimizer):
 
         n = _rows_of_a_chunk(w)
         chunks = zip(torch.split(rows, n), torch.split(values, n), strict=True)
-        return list(starmap(partial(partial, update), chunks))
+        return [partial(update, *chunk) for chunk in chunks]
 
 
 def _tensors(state: dict[str, Any]) -> dict[str, Tensor]:
