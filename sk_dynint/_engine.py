@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cached_property
-from itertools import count
+from functools import cached_property, partial
+from itertools import count, pairwise
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from sk_dynint._module import CTRModule
 
@@ -121,13 +122,13 @@ class AutogradBody:
                 self.penalty = self.body.penalty() if self.coefficient else 0.0
         return self.logit.detach()
 
-    def backward(self, logit_grad: Tensor, weight: Tensor) -> Tensor:
+    def backward(self, logit_grad: Tensor, weight: Tensor, *, out: Tensor) -> None:
         """Gradient of the embedding; those of the parameters go where autograd puts them."""
         with torch.enable_grad():
             total = (self.logit * logit_grad).sum() + self.coefficient * weight.sum() * self.penalty
         total.backward()
         assert self.embedding.grad is not None
-        return self.embedding.grad
+        out.copy_(self.embedding.grad)
 
     def store_gradients(self, others: list[AutogradBody]) -> None:
         """They are there."""
@@ -165,6 +166,7 @@ class Engine:
         self.precision = PRECISIONS[precision]
         self.row_wise = getattr(module.body, "row_wise", True)
         self.tables = [t for t in (module.embedding, module.first_order) if t is not None]
+        self._buffer = module.bias.new_empty(0)
 
     @cached_property
     def learners(self) -> list[Any]:
@@ -211,6 +213,11 @@ class Engine:
         share = max(-(-n_rows // self.workers.n_workers), 32)
         return [range(i, min(i + share, n_rows)) for i in range(0, n_rows, share)]
 
+    def _fields(self, n_fields: int) -> list[slice]:
+        """An equal part for each worker."""
+        ends = [n_fields * i // self.workers.n_workers for i in range(self.workers.n_workers + 1)]
+        return [slice(*ends_) for ends_ in pairwise(ends) if ends_[0] < ends_[1]]
+
     def _blocks(self, share: range, size: int) -> Iterator[slice]:
         for start in range(share.start, share.stop, size):
             yield slice(start, min(start + size, share.stop))
@@ -221,45 +228,61 @@ class Engine:
     def gradients(self, codes: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         """Set the gradient of every parameter to that of the summed loss; return the logits.
 
-        The loss is the cross-entropy of each row times its weight, plus the penalty.  Rows of the
-        tables are looked up once a share, however often it names them.
+        The loss is the cross-entropy of each row times its weight, plus the penalty.
         """
         bias = self.module.bias
         target, weight = target.to(bias.dtype), weight.to(bias.dtype)
         logits, logit_grads = torch.empty_like(target), torch.empty_like(target)
+        embedding_grads = self._embedding_gradients(*codes.shape)
         block_size = self.learners[0].block if self.row_wise else len(codes)
-        n_fields = codes.shape[1]
         self.learners[0].load()
 
-        def work(body: Any, distinct: Distinct, share: range) -> tuple[Tensor, list[Tensor]]:
+        def work(body: Any, share: range) -> None:
             body.start()
-            rows = codes[share.start : share.stop] + self.module.embedding.offsets
-            touched, slots = distinct(rows.flatten())
-            parts = [table.rows(touched) for table in self.tables]
-            part_grads = [torch.zeros_like(part) for part in parts]
-            slots_of_blocks = torch.split(slots, block_size * n_fields)
-            for block, slot in zip(self._blocks(share, block_size), slots_of_blocks, strict=True):
-                looked_up = [part.index_select(0, slot) for part in parts]
-                embedding, *first = (x.view(-1, n_fields, x.shape[1]) for x in looked_up)
+            for block in self._blocks(share, block_size):
+                embedding, *first = (table(codes[block]) for table in self.tables)
                 logit, logit_grad = logits[block], logit_grads[block]
                 self._sum(body.forward(embedding, training=True), *first, out=logit)
                 torch.sigmoid(logit, out=logit_grad).sub_(target[block]).mul_(weight[block])
-                embedding_grad = body.backward(logit_grad, weight[block])
-                part_grads[0].index_add_(0, slot, embedding_grad.flatten(0, 1))
-                if first:
-                    spread = logit_grad.unsqueeze(1).expand(-1, n_fields)
-                    part_grads[1].index_add_(0, slot, spread.reshape(-1, 1))
-            return touched, part_grads
+                body.backward(logit_grad, weight[block], out=embedding_grads[block])
 
         shares = self._shares(len(codes))
-        touched, sums = self._merged(self.workers.map(work, self.learners, self._distinct, shares))
-        for table, values in zip(self.tables, sums, strict=True):
-            table.set_gradient(touched, values)
+        self.workers.map(work, self.learners, shares)
+        self._set_table_gradients(codes, embedding_grads, logit_grads)
         bias.grad = logit_grads.sum()
         self.learners[0].store_gradients(self.learners[1 : len(shares)])
         if self.kernel and self.penalty:
             self._add_penalty_gradients(self.penalty * weight.sum())
         return logits
+
+    def _embedding_gradients(self, n_rows: int, n_fields: int) -> Tensor:
+        """Array (B, F, D) to write to, the same memory for every batch."""
+        table = self.module.embedding.weight
+        if len(self._buffer) < n_rows:
+            self._buffer = table.new_empty(n_rows, n_fields, table.shape[1])
+        return self._buffer[:n_rows]
+
+    def _set_table_gradients(
+        self, codes: Tensor, embedding_grads: Tensor, logit_grads: Tensor
+    ) -> None:
+        """Sum what a row of a table gets from the whole batch; fields have rows of their own."""
+        n_rows, n_fields = codes.shape
+        grads = [embedding_grads.flatten(0, 1)]
+        if len(self.tables) > 1:
+            grads.append(logit_grads.repeat_interleave(n_fields).unsqueeze(1))
+        numbers = torch.arange(n_rows * n_fields, device=codes.device).view(n_rows, n_fields)
+        rows = codes + self.module.embedding.offsets
+
+        def work(fields: slice) -> tuple[Tensor, list[Tensor]]:
+            touched, order, starts = grouped(rows[:, fields].flatten())
+            places = numbers[:, fields].flatten().index_select(0, order)
+            bag = partial(functional.embedding_bag, places, offsets=starts, mode="sum")
+            return touched, [bag(grad) for grad in grads]
+
+        parts = self.workers.map(work, self._fields(n_fields))
+        touched, sums = zip(*parts, strict=True)
+        for table, values in zip(self.tables, zip(*sums, strict=True), strict=True):
+            table.set_gradient(torch.cat(touched), torch.cat(values))
 
     def _add_penalty_gradients(self, coefficient: Tensor) -> None:
         """Of a penalty that depends on parameters only: a kernel leaves it out."""
@@ -272,50 +295,14 @@ class Engine:
                 if gradient is not None and p.grad is not None:
                     p.grad.add_(gradient * coefficient)
 
-    @cached_property
-    def _distinct(self) -> list[Distinct]:
-        """One for each worker."""
-        table = self.module.embedding.weight
-        return [Distinct(len(table), table.device) for _ in self.learners]
 
-    def _merged(self, shares: list[tuple[Tensor, list[Tensor]]]) -> tuple[Tensor, list[Tensor]]:
-        """Add up what the shares found: their distinct rows, and the gradients of each table."""
-        if len(shares) == 1:
-            return shares[0]
-        rows, gradients = zip(*shares, strict=True)
-        touched, slots = self._distinct[0](torch.cat(rows))
-        sums = [part.new_zeros(len(touched), part.shape[1]) for part in gradients[0]]
-        by_share = torch.split(slots, [len(r) for r in rows])
-        for slot, parts in zip(by_share, gradients, strict=True):
-            for total, part in zip(sums, parts, strict=True):
-                total.index_add_(0, slot, part)
-        return touched, sums
-
-
-class Distinct:
-    """Finds the distinct rows of a table among some, and the position among them of each.
-
-    Linear in what it is given, unlike a sort: every entry writes its number in the place of its
-    row; the last one to do so stands for all that name the row.
-
-    Parameters
-    ----------
-    n_rows : int
-        Of the table.
-    device : torch.device
-        Where it is.
-    """
-
-    def __init__(self, n_rows: int, device: torch.device) -> None:
-        self._number = torch.zeros(n_rows, dtype=torch.int32, device=device)
-
-    def __call__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """(n,) rows -> (m,) distinct ones, and the (n,) positions among these."""
-        number = torch.arange(len(rows), dtype=torch.int32, device=rows.device)
-        leader = self._number.scatter_(0, rows, number).index_select(0, rows)
-        is_leader = leader == number
-        slots = is_leader.cumsum(0).sub_(1).index_select(0, leader)
-        return rows.masked_select(is_leader), slots
+def grouped(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Distinct rows, rising; positions of all rows in that order; where each one's begin."""
+    rising, order = rows.sort(stable=True)
+    first = torch.ones_like(rising, dtype=torch.bool)
+    torch.ne(rising[1:], rising[:-1], out=first[1:])
+    starts = first.nonzero().squeeze(1)
+    return rising.index_select(0, starts), order, starts
 
 
 def find_kernel(body: nn.Module, penalty: float = 0.0) -> Callable[..., Any] | None:

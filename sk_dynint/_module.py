@@ -45,7 +45,9 @@ class FieldEmbedding(nn.Module):
     ) -> None:
         super().__init__()
         sizes = torch.as_tensor(cardinalities, dtype=torch.int64)
-        self.register_buffer("offsets", sizes.cumsum(0) - sizes, persistent=False)
+        offsets = sizes.cumsum(0) - sizes
+        fits = int(sizes.sum()) <= torch.iinfo(torch.int32).max  # sorted in half the time
+        self.register_buffer("offsets", offsets.int() if fits else offsets, persistent=False)
         self.oov = oov
         self.sparse = sparse
         std = embedding_dim**-0.5 if init_std is None else init_std
@@ -61,12 +63,6 @@ class FieldEmbedding(nn.Module):
         if self.oov == "zero":
             embedding = embedding * (X > 1).unsqueeze(-1)
         return embedding
-
-    @torch.no_grad()
-    def rows(self, rows: Tensor) -> Tensor:
-        """Copy rows of the table; zero where they are constant."""
-        part = self.weight.index_select(0, rows)
-        return part if self.oov == "train" else part.masked_fill_(self._constant(rows), 0)
 
     @torch.no_grad()
     def set_gradient(self, rows: Tensor, values: Tensor) -> None:
@@ -110,7 +106,7 @@ class _RowLookup(torch.autograd.Function):
 def _row_gradient(rows: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
     """Sparse gradient of a table in distinct rows."""
     return torch.sparse_coo_tensor(
-        rows.unsqueeze(0), values, shape, is_coalesced=True, check_invariants=False
+        rows.long().unsqueeze(0), values, shape, is_coalesced=True, check_invariants=False
     )
 
 

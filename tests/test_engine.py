@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from sk_dynint import BaselineClassifier, DynIntClassifier
-from sk_dynint._engine import Distinct, Engine, Workers
+from sk_dynint._engine import Engine, Workers, grouped
 from sk_dynint._module import CTRModule
 from sk_dynint.interactions import VARIANTS, InteractionStack
 from tests.conftest import fast
@@ -95,13 +95,13 @@ def test_logits_are_those_of_the_module(variant, n_threads):
 
 @given(rows=st.lists(st.integers(0, 20), min_size=1, max_size=60))
 @settings(max_examples=50, deadline=None)
-def test_distinct_rows_and_where_they_stand(rows):
-    distinct = Distinct(21, torch.device("cpu"))
-    rows = torch.tensor(rows)
-    for _ in range(2):  # what the last call left behind does not matter
-        touched, slots = distinct(rows)
-        assert len(touched.unique()) == len(touched) == len(rows.unique())
-        assert torch.equal(touched[slots], rows)
+def test_rows_grouped_by_value(rows):
+    touched, order, starts = grouped(torch.tensor(rows))
+    assert touched.tolist() == sorted(set(rows))
+    groups = np.split(order.numpy(), starts[1:])
+    assert [g.tolist() for g in groups] == [
+        [i for i, row in enumerate(rows) if row == value] for value in touched.tolist()
+    ]
 
 
 def test_same_number_of_threads_same_bits():

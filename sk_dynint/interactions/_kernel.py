@@ -155,7 +155,7 @@ class StackKernel:
         logit = self.xs[-1].view(n_rows, -1) @ self.packed["output"].view(-1)
         return logit.to(embedding.dtype)
 
-    def backward(self, logit_grad: Tensor, weight: Tensor | None = None) -> Tensor:
+    def backward(self, logit_grad: Tensor, weight: Tensor | None = None, *, out: Tensor) -> None:
         """Gradient of the embeddings of the last `forward`; those of the weights are added up."""
         n_rows, *_ = shape = self.x0.shape
         logit_grad = logit_grad.to(self.dtype)
@@ -170,10 +170,8 @@ class StackKernel:
         dtype = self.stack.output.dtype
         if g.dtype != dtype:  # a permutation that also converts would be slow
             g = self.array("x0_grad", *shape, dtype=dtype).copy_(g)
-        embedding_grad = self.array("embedding_grad", n_rows, *self.stack_shape, dtype=dtype)
-        self._split_embedding(embedding_grad).copy_(self._split(g))
+        self._split_embedding(out).copy_(self._split(g))
         self.kept = 1
-        return embedding_grad
 
     def mix(self, x0: Tensor) -> Tensor:
         """M of all layers, (B, d, L, W), and whatever `mix_backward` wants kept."""
@@ -205,12 +203,6 @@ class StackKernel:
             gradient += term
         else:
             gradient.copy_(term)
-
-    @property
-    def stack_shape(self) -> tuple[int, int]:
-        """F and D."""
-        n_subspaces = self.stack.n_subspaces
-        return self.inner_width // n_subspaces, self.depth * n_subspaces
 
     def _split(self, x: Tensor) -> Tensor:
         """(B, d, padded W) seen as (B, d, H, F)."""
