@@ -109,6 +109,7 @@ _DYNINT_MILLION = [  # many steps, before rare levels are learnt by heart; λ2 h
 ]
 MILLION: dict[str, list[Config]] = {
     **QUICK,
+    **dict.fromkeys(("lr", "fm"), _LINEAR[::-1]),
     **dict.fromkeys(("dnn", "widedeep", "deepcrossing", "deepfm", "pnn"), _NETWORK),
     "fibinet": [config | {"units": 128} for config in _NETWORK],
     **dict.fromkeys(("dcn", "dcnv2", "xdeepfm", "autoint"), _THREE_LAYERS),
