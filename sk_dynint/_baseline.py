@@ -159,8 +159,8 @@ class BaselineClassifier(BaseCTRClassifier):
         Whether `fit` goes on from the last call: same levels, same weights.
     precision : {"fp32", "bf16"}, default="fp32"
         What the matrix products of training compute in.  "bf16" is faster on processors that have
-        it, and costs about three digits of each product; the table, the optimizer's sums and
-        predictions keep single precision.
+        it (on others, which a warning tells, several times slower), and costs about three digits
+        of each product; the table, the optimizer's sums and predictions keep single precision.
     device : str or torch.device, default="cpu"
         Where to train and predict.
     random_state : int, RandomState instance or None, default=None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, partial
-from itertools import count, pairwise
+from itertools import count
 from typing import Any, Literal
 
 import torch
@@ -18,8 +18,19 @@ from sk_dynint._module import CTRModule
 AUTOGRAD_BLOCK = 1024
 """Rows that pass a body without a kernel at once, unless it has a `block` of its own."""
 
+FEW = 32
+"""Rows that a worker gets at least."""
+
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
 """Name -> what a body computes in; None is the type of the parameters."""
+
+
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether a device has instructions for bfloat16, as far as torch can tell."""
+    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
+        return True
+    able = torch.cpu.get_capabilities()
+    return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 @contextmanager
@@ -194,12 +205,12 @@ class Engine:
 
         self.scorers[0].load()
 
-        def work(body: Any, share: range) -> None:
+        def work(body: Any, share: slice) -> None:
             for block in self._blocks(share, body.block):
                 embedding, *first = (table(codes[block]) for table in self.tables)
                 self._sum(body.forward(embedding), *first, out=out[block])
 
-        self.workers.map(work, self.scorers, self._shares(len(codes)))
+        self.workers.map(work, self.scorers, self._shares(len(codes), FEW))
         return out
 
     def _sum(self, logit: Tensor, first_order: Tensor | None = None, *, out: Tensor) -> None:
@@ -208,17 +219,12 @@ class Engine:
         if first_order is not None:
             out += first_order.sum((1, 2))
 
-    def _shares(self, n_rows: int) -> list[range]:
-        """Rows of each body: equal parts, fewer if there are few rows."""
-        share = max(-(-n_rows // self.workers.n_workers), 32)
-        return [range(i, min(i + share, n_rows)) for i in range(0, n_rows, share)]
+    def _shares(self, n: int, least: int = 1) -> list[slice]:
+        """Divide `n` things among the workers; some get none if there are too few."""
+        share = max(-(-n // self.workers.n_workers), least)
+        return [slice(i, min(i + share, n)) for i in range(0, n, share)]
 
-    def _fields(self, n_fields: int) -> list[slice]:
-        """An equal part for each worker."""
-        ends = [n_fields * i // self.workers.n_workers for i in range(self.workers.n_workers + 1)]
-        return [slice(*ends_) for ends_ in pairwise(ends) if ends_[0] < ends_[1]]
-
-    def _blocks(self, share: range, size: int) -> Iterator[slice]:
+    def _blocks(self, share: slice, size: int) -> Iterator[slice]:
         for start in range(share.start, share.stop, size):
             yield slice(start, min(start + size, share.stop))
 
@@ -237,7 +243,7 @@ class Engine:
         block_size = self.learners[0].block if self.row_wise else len(codes)
         self.learners[0].load()
 
-        def work(body: Any, share: range) -> None:
+        def work(body: Any, share: slice) -> None:
             body.start()
             for block in self._blocks(share, block_size):
                 embedding, *first = (table(codes[block]) for table in self.tables)
@@ -246,7 +252,7 @@ class Engine:
                 torch.sigmoid(logit, out=logit_grad).sub_(target[block]).mul_(weight[block])
                 body.backward(logit_grad, weight[block], out=embedding_grads[block])
 
-        shares = self._shares(len(codes))
+        shares = self._shares(len(codes), FEW)
         self.workers.map(work, self.learners, shares)
         self._set_table_gradients(codes, embedding_grads, logit_grads)
         bias.grad = logit_grads.sum()
@@ -279,7 +285,7 @@ class Engine:
             bag = partial(functional.embedding_bag, places, offsets=starts, mode="sum")
             return touched, [bag(grad) for grad in grads]
 
-        parts = self.workers.map(work, self._fields(n_fields))
+        parts = self.workers.map(work, self._shares(n_fields))
         touched, sums = zip(*parts, strict=True)
         for table, values in zip(self.tables, zip(*sums, strict=True), strict=True):
             table.set_gradient(torch.cat(touched), torch.cat(values))

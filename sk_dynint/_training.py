@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
@@ -20,7 +21,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
-from sk_dynint._engine import Engine, one_thread
+from sk_dynint._engine import Engine, computes_bfloat16, one_thread
 from sk_dynint.optim import RowOptimizer
 
 Batch = tuple[Tensor, tuple[Tensor, Tensor]]
@@ -217,6 +218,12 @@ class CTRNet(NeuralNet):
         self.stop_requested = False
         batches = Batches(table, batch_size, period=period, passes=passes, seed=seed)
         valid_batches = None if valid is None else Batches(valid, EVALUATION_BLOCK)
+        if self.precision == "bf16" and not computes_bfloat16(torch.device(self.device)):
+            warnings.warn(
+                "precision='bf16': this processor has no instructions for bfloat16; training will "
+                "take several times as long as with 'fp32'",
+                stacklevel=2,
+            )
         self.engine = Engine(
             self.module_, penalty=self.orthogonal_penalty, precision=self.precision
         )

@@ -1,6 +1,7 @@
 """The engine against autograd over the whole module, and its threads."""
 
 import threading
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -181,6 +182,7 @@ def test_fitted_classifier_keeps_no_engine(clicks):
 # --- precision
 
 
+@pytest.mark.filterwarnings("ignore:.*has no instructions for bfloat16")  # slow there, but right
 @pytest.mark.parametrize("make", [DynIntClassifier, BaselineClassifier])
 def test_half_precision_trains_like_single(make, many_clicks):
     X, y = many_clicks
@@ -192,6 +194,14 @@ def test_half_precision_trains_like_single(make, many_clicks):
     ]
     assert not np.array_equal(*found)
     np.testing.assert_allclose(*found, atol=0.05)
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_half_precision_warns_where_it_is_slow(clicks, able, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": able})
+    warned = nullcontext() if able else pytest.warns(UserWarning, match="several times as long")
+    with warned:
+        fast(precision="bf16").fit(*clicks)
 
 
 def test_precision_has_two_names(clicks):

@@ -23,7 +23,7 @@ from sk_dynint.optim import FTRL
 
 PARTS = {  # the first that has a word of the operation's name
     "matrix products": ("mm", "mv"),
-    "rows of the table": ("index", "scatter", "cumsum", "masked_select", "arange"),
+    "rows of the table": ("index", "sort", "embedding", "nonzero", "arange"),
     "permutation of axes": ("copy_",),
     "elementwise": ("",),
 }
