@@ -33,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         compare_table(args)
     except (ValueError, ImportError, OSError) as error:
         raise SystemExit(f"python -m sk_dynint compare: {error}") from error
+    except KeyboardInterrupt:
+        raise SystemExit("python -m sk_dynint compare: interrupted") from None
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +63,8 @@ def compare_table(args: argparse.Namespace) -> None:
     reference = args.reference or args.models[0]
     if reference not in models:
         raise ValueError(f"--reference {reference} is not among --models {args.models}.")
+    if args.plot:
+        _check_plot(Path(args.plot))
     X, y, time = _read(args)
     runs = compare(
         X,
@@ -80,6 +84,17 @@ def compare_table(args: argparse.Namespace) -> None:
         ComparisonDisplay.from_runs(runs).figure_.savefig(args.plot)
 
 
+def _check_plot(path: Path) -> None:
+    """Find out before the training whether the picture can be written."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    kinds = FigureCanvasBase.get_supported_filetypes()
+    if path.suffix[1:] not in kinds:
+        raise ValueError(f"--plot {path} must end with one of {', '.join(f'.{k}' for k in kinds)}.")
+    if not path.parent.is_dir():
+        raise ValueError(f"--plot {path}: there is no folder {path.parent}.")
+
+
 def _read(args: argparse.Namespace) -> tuple[pd.DataFrame, pd.Series, pd.Series | None]:
     """Return features, labels and times of the table."""
     frame = _read_table(Path(args.data))
@@ -91,6 +106,11 @@ def _read(args: argparse.Namespace) -> tuple[pd.DataFrame, pd.Series, pd.Series 
                 f"{option} names {absent[0]!r}, which is no column of {args.data}; "
                 f"its columns are {list(frame)}."
             )
+    targets = {args.label: "--label", args.time_column: "--time-column"}
+    for option in ("--drop", "--categorical"):
+        for name in named[option]:
+            if name in targets:
+                raise ValueError(f"{option} names {name!r}, which {targets[name]} names already.")
     frame = frame.astype(dict.fromkeys(args.categorical, "category"))
     y = frame.pop(args.label)
     time = frame.pop(args.time_column) if args.time_column else None

@@ -18,6 +18,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.utils.validation import column_or_1d, has_fit_parameter
 from tqdm.auto import tqdm
 
+from sk_dynint._base import BaseCTRClassifier
 from sk_dynint.preprocessing import arrow_to_pandas
 
 from ._models import make_model
@@ -67,9 +68,9 @@ def compare(
     seeds : int or sequence of int, default=3
         How many (0, 1, ...), or which.
     time : array-like of shape (n_samples,), default=None
-        When each row happened: anything that sorts. If given, the first 70 % train, the next 10 %
-        validate, the last 20 % test, and a seed concerns the models only. Rows of one moment stay
-        in one part, so coarse times shift the shares.
+        When each row happened: dates, numbers, or strings of ISO 8601 dates. If given, the first
+        70 % train, the next 10 % validate, the last 20 % test, and a seed concerns the models only.
+        Rows of one moment stay in one part, so coarse times shift the shares.
     out : path, default=None
         A CSV file to which each run is appended when it is finished, and whose runs are not made
         again: a call that was cut off goes on where it stopped. It is refused if it holds runs on
@@ -101,7 +102,8 @@ def compare(
     Raises
     ------
     ValueError
-        If the labels are not of two classes; if a model is unknown; if `out` does not fit.
+        If the labels are not of two classes; if a model is unknown, or its parameters are wrong;
+        if `time` holds other strings than dates; if `out` does not fit.
     ImportError
         If a model's library is not installed.
 
@@ -149,7 +151,8 @@ def compare(
             if predictions is not None:
                 path = predictions_path(predictions, name, seed)
                 save_predictions(path, store.fingerprint, test_labels, proba)
-            store.append(run | {"estimator": texts[name], "fingerprint": store.fingerprint})
+            if (name, seed) not in store.runs:  # or only its predictions were missing
+                store.append(run | {"estimator": texts[name], "fingerprint": store.fingerprint})
             bar.set_postfix_str(f"{name}, seed {seed}: AUC {run['auc']:.4f}")
             bar.update()
     return frame_of([store.runs[pair] for pair in pairs])
@@ -237,6 +240,13 @@ def _check_models(models: Models) -> dict[str, BaseEstimator]:
             raise ValueError(
                 f"models[{name!r}] must be an estimator or the name of a model, got {estimator!r}."
             )
+        if not hasattr(type(estimator), "predict_proba"):
+            raise ValueError(f"models[{name!r}] must have predict_proba, got {estimator!r}.")
+        if isinstance(estimator, BaseCTRClassifier):
+            try:
+                estimator.check_params()
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"models[{name!r}]: {error}") from error
     return estimators
 
 

@@ -57,8 +57,15 @@ def _check_time(time: Any, n: int) -> NDArray[Any]:
         raise ValueError(f"time has {len(moments)} entries, but X has {n} rows.")
     if n_missing := int(moments.isna().sum()):
         raise ValueError(f"time has {n_missing} missing entries; every row needs one.")
-    # Codes in ascending order: whatever sorts (dates, numbers, strings) is a time.
-    return pd.factorize(moments, sort=True)[0]
+    if pd.api.types.infer_dtype(moments) == "string":
+        try:
+            moments = pd.to_datetime(moments, format="ISO8601", utc=True)
+        except ValueError as error:
+            raise ValueError(
+                f"time holds strings that are no ISO 8601 dates, such as {moments[0]!r}, and would "
+                "be sorted as text; make them dates first, for example with pd.to_datetime"
+            ) from error
+    return pd.factorize(moments, sort=True)[0]  # in ascending order, whatever they are
 
 
 def _nearest_change(ordered: NDArray[Any], share: float) -> int:

@@ -86,6 +86,10 @@ def test_one_model_has_no_differences(clicks_file, capsys):
     ("options", "message"),
     [
         (["--drop", "nothing"], "--drop names 'nothing', which is no column of .*click"),
+        (["--drop", "click"], "--drop names 'click', which --label names already"),
+        (["--plot", "x.foo"], r"--plot x.foo must end with one of .*\.png"),
+        (["--plot", "nowhere/x.png"], "there is no folder nowhere"),
+        (["--params", '{"da": {"n_subspaces": 3}}'], r"models\['da'\]: n_subspaces=3 must divide"),
         (["--time-column", "when"], "--time-column names 'when'"),
         (["--label", "site"], "y has .* missing labels"),
         (["--label", "hour"], "exactly two classes, got 24"),

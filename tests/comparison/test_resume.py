@@ -123,6 +123,7 @@ def test_predictions_are_kept_and_missing_ones_made(table, out, tmp_path, log):
     next(folder.glob("a-*.npz")).unlink()
     compare(*table, TWO, **options)
     assert len(log) == 3
+    assert len(pd.read_csv(out)) == 2  # not written down twice
     summary = summarize(runs, "a", predictions=folder)
     assert summary["auc_low"].notna().tolist() == [False, True]
     with pytest.raises(ValueError, match="predictions of other data or another split"):
