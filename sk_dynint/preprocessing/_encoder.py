@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from numbers import Integral, Real
@@ -24,6 +25,10 @@ from ._threads import column_threads, fill_matrix
 
 # Fits a column: the field, the index of each distinct value, and where these stand in the column.
 Fit = Callable[[], tuple[Field, Indices, NDArray[np.intp]]]
+
+
+ENOUGH_ROWS = 100
+"""From so many rows on, a column of which no level is kept is worth a warning."""
 
 
 class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -183,7 +188,7 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             If `X` is sparse or holds objects that cannot be levels, such as lists.
         """
         columns, weight = self._check_fit_input(X, sample_weight)
-        self._set_fields(self._fit_fields(columns, weight))
+        self._set_fields(self._fit_fields(columns, weight), columns)
         return self
 
     def fit_transform(
@@ -207,7 +212,7 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         columns, weight = self._check_fit_input(X, sample_weight)
         if weight is not None and not weight.all():
             # Rows of weight 0 are encoded, but must leave no trace in the levels.
-            self._set_fields(self._fit_fields(columns, weight))
+            self._set_fields(self._fit_fields(columns, weight), columns)
             return self._encode(columns)
 
         def work(fit: Fit, out: Indices) -> Field:
@@ -216,7 +221,7 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             return field
 
         indices, fields = fill_matrix(work, self._prepare_fits(columns, weight), len(columns[0]))
-        self._set_fields(fields)
+        self._set_fields(fields, columns)
         return indices
 
     def transform(self, X: Any) -> Indices:
@@ -351,7 +356,7 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         )
         return bins, bins.lookup(values), codes
 
-    def _set_fields(self, fields: list[Field]) -> None:
+    def _set_fields(self, fields: list[Field], columns: Sequence[Column]) -> None:
         categorical = [field for field in fields if isinstance(field, CategoricalField)]
         self._fields = fields
         self._ordinal_encoder = fit_ordinal_encoder(categorical)
@@ -362,6 +367,18 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.binning_ = [
             field.binning if isinstance(field, NumericField) else None for field in fields
         ]
+        lost = [
+            column.label
+            for column, field in zip(columns, fields, strict=True)
+            if field.cardinality == 2 and field.kind != "missing values"
+        ]
+        if lost and len(columns[0]) >= ENOUGH_ROWS:
+            warnings.warn(
+                f"columns {lost} keep no level: none of their values occurs {self.min_count} times "
+                "(min_count, counted by sample_weight), so that all are the same to a model; drop "
+                "the columns, make them numbers or dates, or lower min_count",
+                stacklevel=3,
+            )
 
     def _check_codes(self, X: ArrayLike) -> NDArray[np.int64]:
         """Return field indices that are within the cardinalities."""

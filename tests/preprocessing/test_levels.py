@@ -242,3 +242,15 @@ def test_a_million_levels():
     np.testing.assert_array_equal(encoded >= 2, cells.map(count) >= 2)
     assert cells[encoded >= 2].nunique() == len(np.unique(encoded[encoded >= 2]))
     np.testing.assert_array_equal(encoder.transform(frame(cells, object))[:, 0], encoded)
+
+
+def test_a_column_that_keeps_no_level_is_told():
+    """Distinct strings, or weights that add up to less than min_count."""
+    X = pd.DataFrame({"id": [f"row {i}" for i in range(200)], "site": ["a", "b"] * 100})
+    with pytest.warns(UserWarning, match=r"columns \['id'\] keep no level"):
+        FieldEncoder().fit(X)
+    with pytest.warns(UserWarning, match=r"columns \['id', 'site'\] keep no level.*sample_weight"):
+        FieldEncoder().fit_transform(X, sample_weight=np.full(200, 1 / 200))
+    FieldEncoder().fit(X.assign(id=None))
+    FieldEncoder(min_count=1).fit(X)
+    FieldEncoder().fit(X.head(50))
