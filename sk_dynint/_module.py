@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ class FieldEmbedding(nn.Module):
         Rows of index 0 (rare or unseen) and 1 (missing): trained like any other, or the constant
         zero vector as in the authors' code.
     sparse : bool, default=True
-        Whether the gradient is a sparse tensor of the batch's rows, duplicates already summed.
+        Whether the gradient is a sparse tensor of the batch's rows.
 
     Notes
     -----
@@ -57,19 +57,24 @@ class FieldEmbedding(nn.Module):
         """Look up the rows of ``X`` (B, F)."""
         rows = X + self.offsets
         if self.sparse and torch.is_grad_enabled():
-            embedding = _RowLookup.apply(self.weight, rows)  # type: ignore[no-untyped-call]
-        else:
-            embedding = functional.embedding(rows, self.weight)
+            rows = rows.long()  # sparse gradients know no other integers
+        embedding = functional.embedding(rows, self.weight, sparse=self.sparse)
         if self.oov == "zero":
             embedding = embedding * (X > 1).unsqueeze(-1)
         return embedding
 
     @torch.no_grad()
     def set_gradient(self, rows: Tensor, values: Tensor) -> None:
-        """Set the gradient of the table: `values` in distinct `rows`, zero elsewhere."""
+        """Set the gradient of the table: `values` in distinct, rising `rows`, zero elsewhere."""
         if self.oov == "zero":
             values.masked_fill_(self._constant(rows), 0)
-        grad = _row_gradient(rows, values, self.weight.shape)
+        grad = torch.sparse_coo_tensor(
+            rows.long().unsqueeze(0),
+            values,
+            self.weight.shape,
+            is_coalesced=True,
+            check_invariants=False,
+        )
         self.weight.grad = grad if self.sparse else grad.to_dense()
 
     def _constant(self, rows: Tensor) -> Tensor:
@@ -79,35 +84,6 @@ class FieldEmbedding(nn.Module):
     def n_zero_rows(self) -> int:
         """Count the rows that are exactly zero: pruned by group lasso."""
         return int((self.weight == 0).all(1).sum())
-
-
-class _RowLookup(torch.autograd.Function):
-    """Row lookup with a coalesced sparse gradient.
-
-    ``nn.Embedding(sparse=True)`` returns one gradient row per index and leaves the summing of
-    duplicates to ``coalesce``, which sorts the values too; here only the indices are sorted.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, rows: Tensor) -> Tensor:
-        ctx.save_for_backward(rows)
-        ctx.table_shape = weight.shape
-        return functional.embedding(rows, weight)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        (rows,) = ctx.saved_tensors
-        touched, inverse = torch.unique(rows, return_inverse=True)
-        values = grad.new_zeros(len(touched), ctx.table_shape[1])
-        values.index_add_(0, inverse.flatten(), grad.reshape(-1, ctx.table_shape[1]))
-        return _row_gradient(touched, values, ctx.table_shape), None
-
-
-def _row_gradient(rows: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
-    """Sparse gradient of a table in distinct rows."""
-    return torch.sparse_coo_tensor(
-        rows.long().unsqueeze(0), values, shape, is_coalesced=True, check_invariants=False
-    )
 
 
 class CTRModule(nn.Module):

@@ -85,7 +85,8 @@ class RowOptimizer(torch.optim.Optimizer):
     ) -> list[Callable[[], None]]:
         """Divide the update of the rows that the gradient names."""
         assert w.grad is not None
-        rows, values = rows_and_values(w.grad)
+        grad = w.grad.coalesce()  # nothing to do for one of an engine
+        (rows,), values = grad.indices(), grad.values()
         tables = _tensors(state)
 
         def update(rows: Tensor, values: Tensor) -> None:
@@ -133,16 +134,3 @@ def _chunks(parts: Iterable[Part]) -> Iterator[list[Part]]:
         chunk.append(part)
     if chunk:
         yield chunk
-
-
-def rows_and_values(grad: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the rows that a sparse gradient names, each once, and the gradient of each.
-
-    Autograd forgets that a gradient came coalesced, and sorting it again costs as much as the
-    update; rising rows are proof enough.
-    """
-    (rows,) = grad._indices()
-    if not (grad.is_coalesced() or bool((rows[1:] > rows[:-1]).all())):
-        grad = grad.coalesce()
-        (rows,) = grad._indices()
-    return rows, grad._values()
