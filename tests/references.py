@@ -16,8 +16,8 @@ def to_numpy(module):
 
 
 def number(x):
-    """A torch scalar, part of a graph or not, or a plain number, as a float."""
-    return x.item() if hasattr(x, "item") else float(x)
+    """A torch scalar, part of a graph or not, the mean over instances, or a number, as a float."""
+    return x.mean().item() if hasattr(x, "mean") else float(x)
 
 
 def randomize(module, std=0.5):

@@ -177,11 +177,11 @@ class DynamicWeightedParameters(InteractionLayer):
         return self.__dict__ | {"_factors": None}
 
     def penalty(self) -> Tensor | float:
-        """Overlap of the u_p and of the v_p, mean over the last batch (paper, Eq. 12)."""
+        """Overlap of the u_p and of the v_p of each row of the last batch, (B,) (paper, Eq. 12)."""
         if self._factors is None:
             return 0.0
         return sum(
-            orthogonal_penalty(a, kind=self.penalty_kind, normalize=self.normalize_penalty).mean()
+            orthogonal_penalty(a, kind=self.penalty_kind, normalize=self.normalize_penalty)
             for a in self._factors
         )
 

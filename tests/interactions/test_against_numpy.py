@@ -111,7 +111,7 @@ def test_logit_penalty_and_all_gradients(variant, stack_options, layer_options):
     np.testing.assert_allclose(number(module.penalty()), expected_penalty, rtol=1e-10)
 
     loss = functional.binary_cross_entropy_with_logits(logit, y, reduction="sum")
-    (loss + len(X) * COEFFICIENT * module.penalty()).backward()
+    (loss + COEFFICIENT * (module.penalty() * torch.ones(len(X))).sum()).backward()
     expected = complex_step(
         lambda p: objective(p, CARDINALITIES, X.numpy(), y.numpy(), COEFFICIENT, **options),
         params,
