@@ -418,13 +418,15 @@ def plan(
 def tuned(cell: Cell, data: str, grid: str, runs: Mapping[Key, Run]) -> Config | None:
     """Return the configuration of the least validation logloss with the first seed that tried all.
 
-    None if no seed has, or if all of them diverged.
+    None if no seed has, or if all of several diverged.
     """
     keys = [(data, grid, cell.model, text_of(grid, config)) for config in cell.configs]
     for seed in sorted({seed for *_, seed in runs}):
         if all((*key, seed) in runs for key in keys):
             losses = [runs[(*key, seed)]["valid_logloss"] for key in keys]
-            return None if np.isnan(losses).all() else cell.configs[int(np.nanargmin(losses))]
+            if len(keys) > 1 and np.isnan(losses).all():
+                return None
+            return cell.configs[int(np.argmin(np.nan_to_num(losses, nan=np.inf)))]
     return None
 
 

@@ -40,7 +40,7 @@ def main(argv=None):
         for name in task.names:
             print(to_markdown(name, runs, task.data, args.grid, args.configurations), end="\n\n")
     folder = args.figures or Path(args.out).parent
-    for path in draw_all(runs, folder, args.configurations):
+    for path in draw_all(runs[runs["grid"] == args.grid], folder, args.configurations):
         print(path)
 
 
