@@ -31,7 +31,7 @@ print(f"{len(X_train):,} rows to learn from, {len(X_test):,} later rows to predi
 # %%
 # Two references.  Both need their columns prepared: the encoder of this package, used alone,
 # bins the numbers for one-hot logistic regression; target encoding serves the trees.
-text = make_column_selector(dtype_include=["object", "str", "category"])
+text = make_column_selector(dtype_exclude="number")
 target_encoder = TargetEncoder(cv=StratifiedKFold(5, shuffle=True, random_state=0))
 models = {
     "logistic regression": make_pipeline(
