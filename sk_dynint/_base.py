@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import warnings
 from collections.abc import Callable
+from fnmatch import fnmatch
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -13,6 +16,7 @@ import torch
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags, _safe_indexing, assert_all_finite, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -28,19 +32,25 @@ from sklearn.utils.validation import (
 from sk_dynint._module import CTRModule
 from sk_dynint._training import (
     CTRNet,
+    DivergenceError,
     SklearnCallbacks,
     Table,
     check_callbacks,
+    draw_seed,
     history_frame,
     seeded,
 )
 from sk_dynint.optim import OPTIMIZERS, RowAdam
 from sk_dynint.preprocessing import FieldEncoder, check_table
 
-SMALL_TABLE = 1_024
+SMALL_TABLE = 128
 """Up to this many rows, `batch_size="auto"` trains on all of them at once, sorted and in float64,
 so that neither the order of rows nor writing a weight as repeated rows makes a difference; and
 `early_stopping="auto"` sets no validation rows aside."""
+
+LEAST_PERIOD = 8
+"""Steps between two evaluations, at least: patience is counted in evaluations, and fewer steps are
+no time to get better in."""
 
 OPTIMIZER_DEFAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "ftrl": ({"lr": 0.04}, {"lr": 0.2, "group": True}),
@@ -49,10 +59,17 @@ OPTIMIZER_DEFAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 """Register name -> options of all parameters, and what differs for the embedding table."""
 
 
+FREE_PARAMETERS = {
+    *("lr", "optimizer_params", "embedding_optimizer_params", "orthogonal_penalty", "precision"),
+    *("max_epochs", "batch_size", "averaging", "eval_every", "early_stopping", "scoring"),
+    *("validation_fraction", "patience", "callbacks", "class_weight"),
+    *("warm_start", "random_state", "verbose"),
+}
+"""Parameters that may change between calls of `fit` with warm start, and of `partial_fit`."""
+
+
 def auto_batch_size(n_samples: int) -> int:
-    """Rows in a batch: all of a small table, else about 300 steps in a pass, at most 1024."""
-    if n_samples <= SMALL_TABLE:
-        return n_samples
+    """Rows in a batch for about 300 steps in a pass, from 128 to 1024."""
     return int(np.clip(2 ** round(np.log2(n_samples / 300)), 128, 1024))
 
 
@@ -81,7 +98,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         "embedding_dim": [Interval(Integral, 1, 4096, closed="both")],
         "embedding_init_std": [Interval(Real, 0, None, closed="left"), None],
         "oov": [StrOptions({"train", "zero"})],
-        "encoder": [HasMethods(["fit_transform", "transform"]), None],
+        "encoder": [HasMethods(["fit_transform", "transform"]), FrozenEstimator, None],
         "optimizer": [StrOptions(set(OPTIMIZERS)), type],
         "lr": [Interval(Real, 0, None, closed="neither"), None],
         "optimizer_params": [dict, None],
@@ -146,10 +163,12 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             are not as documented; if the loss becomes infinite or NaN.
         """
         make_body = self._checked_body()
+        warm = self.warm_start and hasattr(self, "net_")
+        if warm:
+            self._check_unchanged()
         if (X_val is None) != (y_val is None):
             given, absent = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
             raise ValueError(f"{given} was passed without {absent}; pass both or neither")
-        warm = self.warm_start and hasattr(self, "net_")
         classes = self.classes_ if warm else None
         rows = self._check_rows(X, y, sample_weight, classes, reset=not warm)
         random_state = check_random_state(self.random_state)
@@ -157,12 +176,19 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             rows, valid = self._split(rows, random_state)
         else:
             valid = self._check_rows(X_val, y_val, sample_weight_val, self.classes_, reset=False)
-            if self.scoring == "auc" and len(np.unique(valid.target)) == 1:
-                raise ValueError("y_val has one class only; scoring='auc' needs two")
-        table = self._encode(rows, fit=not warm)
-        valid_table = None if valid is None else self._encode(valid, fit=False)
-        if not warm:
-            self.net_ = self._make_net(table, make_body, random_state)
+        if valid is not None and self.scoring == "auc" and len(np.unique(valid.target)) == 1:
+            part = f"the part set aside by validation_fraction={self.validation_fraction}"
+            raise ValueError(
+                f"{part if X_val is None else 'y_val'} has one class only; scoring='auc' needs two"
+            )
+        class_weight = self._class_weight(rows)
+        table = self._encode(rows, class_weight, fit=not warm)
+        valid_table = None if valid is None else self._encode(valid, class_weight, fit=False)
+        if warm:
+            self._renew_options()
+        else:
+            exact = self._takes_all(len(table))
+            self.net_ = self._make_net(table, make_body, random_state, exact=exact)
         return self._train(table, valid_table, random_state, routed=(X, y))
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -170,7 +196,9 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         """Make one pass over more rows.
 
         The first call fits the encoder; later calls keep its levels: a level it has not seen is
-        index 0, which all rare and unseen levels of a field share, and which is trained.
+        index 0, which all rare and unseen levels of a field share, and which is trained.  To take
+        the levels from more rows than those of the first call, fit the encoder beforehand:
+        ``encoder=FrozenEstimator(FieldEncoder().fit(sample))``.
 
         Parameters
         ----------
@@ -189,7 +217,14 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             The classifier.
         """
         make_body = self._checked_body()
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' is not supported by partial_fit, which sees a part of the "
+                "rows; pass a dict, such as {0: 1.0, 1: 5.0}"
+            )
         first = not hasattr(self, "net_")
+        if not first:
+            self._check_unchanged()
         if first and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         known = self.classes_ if classes is None else np.unique(column_or_1d(classes))
@@ -199,20 +234,35 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             )
         rows = self._check_rows(X, y, sample_weight, known, reset=first)
         random_state = check_random_state(self.random_state)
-        table = self._encode(rows, fit=first)
+        table = self._encode(rows, self._class_weight(rows), fit=first)
         if first:
             self.net_ = self._make_net(table, make_body, random_state)
+        else:
+            self._renew_options()
         return self._train(table, None, random_state, passes=1)
+
+    def check_params(self) -> None:
+        """Raise what `fit` would raise about parameters, without data.
+
+        Raises
+        ------
+        ValueError or TypeError
+            If a parameter is not as documented.
+        """
+        self._validate_params()
+        self._checked_body()
 
     def _checked_body(self) -> Callable[[int, int], torch.nn.Module]:
         """Try body, optimizer and device on nothing, so that a wrong option fails at once."""
         make_body = self._make_body()
         check_callbacks(self.callbacks)
         optimizer, options, table_options = self._resolve_optimizer()
+        _check_options(optimizer, options, "optimizer_params")
+        _check_options(optimizer, table_options, "embedding_optimizer_params")
         nothing = torch.nn.Parameter(torch.zeros(1, 1, device=self.device))
         optimizer([nothing], **options)
         optimizer([nothing], **options | table_options)
-        with warnings.catch_warnings(), seeded(np.random.RandomState(0), self.device):
+        with warnings.catch_warnings(), seeded(0, self.device):
             warnings.simplefilter("ignore")  # one field is no case to warn about
             make_body(1, self._embedding_dim())
         return make_body
@@ -250,42 +300,51 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             wanted = n_samples > SMALL_TABLE
         if not wanted:
             return rows, None
-        train, valid = train_test_split(
-            np.arange(n_samples),
-            test_size=self.validation_fraction,
-            stratify=rows.target,
-            random_state=random_state,
-        )
+        try:
+            train, valid = train_test_split(
+                np.arange(n_samples),
+                test_size=self.validation_fraction,
+                stratify=rows.target,
+                random_state=random_state,
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} of {n_samples} rows cannot be set "
+                f"aside for early stopping: {error} Pass X_val, or early_stopping=False"
+            ) from error
         return rows.take(np.sort(train)), rows.take(np.sort(valid))
 
-    def _encode(self, rows: Rows, *, fit: bool) -> Table:
+    def _class_weight(self, rows: Rows) -> np.ndarray:
+        """Factor for the weight of each class; "balanced" goes by the training rows."""
+        labels = self.classes_[rows.target.astype(int)]
+        factors = compute_class_weight(
+            self.class_weight, classes=self.classes_, y=labels, sample_weight=rows.weight
+        )
+        if (factors <= 0).any():
+            raise ValueError(f"class_weight={self.class_weight!r}; both weights must be above 0")
+        return factors
+
+    def _encode(self, rows: Rows, class_weight: np.ndarray, *, fit: bool) -> Table:
         """Columns to field indices, sample weights times class weights."""
         if fit:
             self.encoder_ = FieldEncoder() if self.encoder is None else clone(self.encoder)
+        if fit and not isinstance(self.encoder_, FrozenEstimator):
             options = {} if rows.weight is None else {"sample_weight": rows.weight}
             codes = self.encoder_.fit_transform(rows.X, **options)
         else:
             codes = self.encoder_.transform(rows.X)
         weight = np.ones(len(codes)) if rows.weight is None else rows.weight
-        if self.class_weight is not None:
-            labels = self.classes_[rows.target.astype(int)]
-            by_class = compute_class_weight(
-                self.class_weight, classes=self.classes_, y=labels, sample_weight=rows.weight
-            )
-            if (by_class <= 0).any():
-                raise ValueError(
-                    f"class_weight={self.class_weight!r}; both weights must be above 0"
-                )
-            weight = weight * by_class[rows.target.astype(int)]
-        return Table(codes, rows.target, weight)
+        return Table(codes, rows.target, weight * class_weight[rows.target.astype(int)])
 
     def _make_net(
         self,
         table: Table,
         make_body: Callable[[int, int], torch.nn.Module],
         random_state: np.random.RandomState,
+        *,
+        exact: bool = False,
     ) -> CTRNet:
-        """Build the module and its optimizer."""
+        """Build the module and its optimizer; `exact` asks for float64."""
         optimizer, options, table_options = self._resolve_optimizer()
         rate = float(np.average(table.target, weights=table.weight).clip(1e-6, 1 - 1e-6))
         net = CTRNet(
@@ -306,13 +365,51 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             device=self.device,
             verbose=0,
         )
-        exact = len(table) <= SMALL_TABLE
-        with seeded(random_state, self.device):
+        self._built_with = self._fixed_params()
+        with seeded(draw_seed(random_state), self.device):
             net.initialize()
             net.module_.to(torch.float64 if exact else torch.float32)
         return net
 
-    def _resolve_optimizer(self) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    def _fixed_params(self) -> dict[str, str]:
+        """Parameters that encoder and net are made with, as text."""
+        return {
+            name: re.sub(" at 0x[0-9a-f]+", "", repr(value))
+            for name, value in self.get_params().items()
+            if name not in FREE_PARAMETERS
+        }
+
+    def _check_unchanged(self) -> None:
+        """Refuse to go on with a net that was made with other parameters."""
+        before, now = self._built_with, self._fixed_params()
+        for name in now:
+            if now[name] != before.get(name):
+                raise ValueError(
+                    f"{name}={now[name]}, but this estimator was first fitted with "
+                    f"{before.get(name)}, and warm_start and partial_fit go on with its levels and "
+                    "weights; fit a clone, or with warm_start=False"
+                )
+
+    def _renew_options(self) -> None:
+        """Give the present options to the net and the optimizer of an earlier call."""
+        net = self.net_
+        net.precision = self.precision
+        net.orthogonal_penalty = getattr(self, "orthogonal_penalty", 0.0)
+        optimizer, options, table_options = self._resolve_optimizer()
+        defaults = optimizer([torch.nn.Parameter(torch.zeros(1))], **options).defaults
+        by_name = [*_param_groups(optimizer, table_options), ("*", {})]
+        names = {parameter: name for name, parameter in net.module_.named_parameters()}
+        for group in net.optimizer_.param_groups:
+            name = names[group["params"][0]]
+            renewed = defaults | next(o for pattern, o in by_name if fnmatch(name, pattern))
+            net.adrift |= any(group[option] != value for option, value in renewed.items())
+            group.update(renewed)
+
+    def _takes_all(self, n_samples: int) -> bool:
+        """Whether every step of `fit` takes all rows."""
+        return self.batch_size == "auto" and n_samples <= SMALL_TABLE
+
+    def _resolve_optimizer(self, exact: bool = False) -> tuple[Any, dict[str, Any], dict[str, Any]]:
         """Optimizer class, its options, and what differs for the embedding table."""
         optimizer, options, table_options = self._optimizer_defaults()
         options = options | (self.optimizer_params or {})
@@ -345,13 +442,15 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         n_samples = len(table)
         batch_size = self.batch_size
         if batch_size == "auto":
-            batch_size = auto_batch_size(n_samples)
+            takes_all = routed is not None and self._takes_all(n_samples)
+            batch_size = n_samples if takes_all else auto_batch_size(n_samples)
         shuffled = batch_size < n_samples
         if not shuffled:
             table.sort()
         steps_per_pass = -(-n_samples // batch_size)
         n_steps = passes * steps_per_pass
-        period = self.eval_every or (steps_per_pass if valid is None else -(-steps_per_pass // 4))
+        by_default = steps_per_pass if valid is None else max(-(-steps_per_pass // 4), LEAST_PERIOD)
+        period = self.eval_every or by_default
         for group in self.net_.optimizer_.param_groups:
             if "batch_weight" in group:  # the loss is summed, l2 is meant beside its mean
                 group["batch_weight"] = min(batch_size, n_samples) * float(table.weight.mean())
@@ -362,20 +461,26 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             context.call_on_fit_task_begin(estimator=self, X=routed[0], y=routed[1])
             if getattr(self, "_skl_callbacks", None):  # lending them the average costs a pass
                 callbacks.append(SklearnCallbacks(self, context, *routed))
-        with seeded(random_state, self.device) as seed:
+        fresh = not self.net_.history
+        try:
             self.net_.train_on(
                 table,
                 valid,
                 batch_size=batch_size,
                 period=period,
                 passes=passes,
-                seed=seed if shuffled else None,
+                seed=draw_seed(random_state),
+                shuffle=shuffled,
                 callbacks=callbacks,
                 metric=self.scoring,
                 patience=self.patience,
                 averaging=self.averaging if routed is not None and row_wise else None,
                 progress=bool(self.verbose),
             )
+        except BaseException as error:
+            if fresh or isinstance(error, DivergenceError):
+                del self.net_  # nothing to predict with, or to go on from
+            raise
         self.history_ = history_frame(self.net_.history)
         self.n_iter_ = int(self.history_["step"].iloc[-1])
         self.n_pruned_rows_ = self.net_.module_.embedding.n_zero_rows()
@@ -456,7 +561,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         return super().set_params(**params)
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "history_")
+        return hasattr(self, "history_") and hasattr(self, "net_")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -465,6 +570,15 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
+
+
+def _check_options(optimizer: type, options: dict[str, Any], name: str) -> None:
+    """Refuse options that the optimizer does not take."""
+    parameters = list(inspect.signature(optimizer).parameters.values())[1:]
+    known = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
+    unknown = sorted(set(options) - set(known))
+    if unknown and len(known) == len(parameters):
+        raise ValueError(f"{name} has {unknown}; {optimizer.__name__} takes {known}")
 
 
 def _param_groups(

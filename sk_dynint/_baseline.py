@@ -112,8 +112,8 @@ class BaselineClassifier(BaseCTRClassifier):
         What index 0 (rare or unseen) and 1 (missing) mean: rows of the table like any other, or
         the zero vector.
     encoder : transformer, default=None
-        None means ``FieldEncoder()``; its parameters are reachable as ``encoder__min_count`` and
-        the like either way.
+        None means ``FieldEncoder()``; `set_params` reaches its parameters as ``encoder__min_count``
+        and the like either way.  A ``sklearn.frozen.FrozenEstimator`` is used as it was fitted.
     optimizer : {"ftrl", "adam"} or torch.optim.Optimizer subclass, default=None
         None is the paper's choice: "ftrl" for "lr" and "fm" (plain, no group lasso), group-lasso
         FTRL and FTRL for "xdeepint", "adam" with L2 on the weights of the body for the rest.
@@ -131,19 +131,20 @@ class BaselineClassifier(BaseCTRClassifier):
     max_epochs : int, default=20
         Passes over the rows, at most.
     batch_size : int or "auto", default="auto"
-        Rows in a training step.  "auto": all of them up to 1,024, else the power of two that makes
-        about 300 steps of a pass, between 128 and 1,024.  The paper's 4,096 is faster by the row,
-        and takes more passes over a million rows than there can be without overfitting.
+        Rows in a training step.  "auto": the power of two that makes about 300 steps of a pass,
+        between 128 and 1,024; `fit` takes all of up to 128 rows at once.  The paper's 4,096 is
+        faster by the row, and takes more passes over a million rows than there can be without
+        overfitting.
     averaging : float, default=8.0
         γ of the polynomial-decay average of the weights, which is what is validated and kept: about
         the last 1/(γ + 1) of the steps counts.  None keeps the last weights, and so does batch
         norm, whose statistics belong to them.
     eval_every : int, default=None
-        Steps between two evaluations; None means four in a pass with validation rows, one without.
-        The paper evaluates every 2,000 steps.
+        Steps between two evaluations; None means four in a pass with validation rows, but at least
+        8 steps, and one in a pass without.  The paper evaluates every 2,000 steps.
     early_stopping : bool or "auto", default="auto"
         Whether to stop by the score of validation rows and restore the best weights.  "auto":
-        with more than 1,024 rows.
+        with more than 128 rows.
     scoring : {"logloss", "auc"}, default="logloss"
         The score that decides.
     validation_fraction : float, default=0.1
@@ -199,8 +200,9 @@ class BaselineClassifier(BaseCTRClassifier):
     >>> from sk_dynint import BaselineClassifier
     >>> X = pd.DataFrame({"site": ["a", "a", "b", "b"] * 50, "ad": ["x", "y", "x", "y"] * 50})
     >>> y = ["no", "yes", "yes", "no"] * 50
-    >>> [BaselineClassifier(m, random_state=0).fit(X, y).score(X, y) for m in ("lr", "fm", "dcnv2")]
-    [0.5, 1.0, 1.0]
+    >>> models = [BaselineClassifier(m, random_state=0).fit(X, y) for m in ("lr", "fm", "dcnv2")]
+    >>> [model.score(X, y) == 1 for model in models]
+    [False, True, True]
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {

@@ -65,14 +65,15 @@ class DynIntClassifier(BaseCTRClassifier):
         What index 0 (rare or unseen) and 1 (missing) mean: rows of the table like any other, or
         the zero vector as in the authors' code.
     encoder : transformer, default=None
-        None means ``FieldEncoder()``; its parameters are reachable as ``encoder__min_count`` and
-        the like either way.
+        None means ``FieldEncoder()``; `set_params` reaches its parameters as ``encoder__min_count``
+        and the like either way.  A ``sklearn.frozen.FrozenEstimator`` is used as it was fitted.
     optimizer : {"ftrl", "adam"} or torch.optim.Optimizer subclass, default="ftrl"
         "ftrl": group-lasso FTRL on the table, FTRL on the rest (:class:`sk_dynint.optim.FTRL`);
         "adam": :class:`sk_dynint.optim.RowAdam`.  These two update only the rows of a batch; a
         class of your choice gets dense gradients.
     lr : float, default=None
-        Learning rate of everything but the table.  None: 0.04 for "ftrl", 0.001 otherwise.
+        Learning rate of everything but the table, which has one of its own with "ftrl" only.  None:
+        0.04 for "ftrl", 0.001 otherwise.
     optimizer_params : dict, default=None
         Further options of the optimizer, for example ``{"l1": 1.0}``.
     embedding_optimizer_params : dict, default=None
@@ -81,18 +82,19 @@ class DynIntClassifier(BaseCTRClassifier):
     max_epochs : int, default=20
         Passes over the rows, at most.
     batch_size : int or "auto", default="auto"
-        Rows in a training step.  "auto": all of them up to 1,024, else the power of two that makes
-        about 300 steps of a pass, between 128 and 1,024.  The paper's 4,096 is faster by the row,
-        and takes more passes over a million rows than there can be without overfitting.
+        Rows in a training step.  "auto": the power of two that makes about 300 steps of a pass,
+        between 128 and 1,024; `fit` takes all of up to 128 rows at once.  The paper's 4,096 is
+        faster by the row, and takes more passes over a million rows than there can be without
+        overfitting.
     averaging : float, default=8.0
         γ of the polynomial-decay average of the weights, which is what is validated and kept: about
         the last 1/(γ + 1) of the steps counts.  None keeps the last weights.
     eval_every : int, default=None
-        Steps between two evaluations; None means four in a pass with validation rows, one without.
-        The paper evaluates every 2,000 steps.
+        Steps between two evaluations; None means four in a pass with validation rows, but at least
+        8 steps, and one in a pass without.  The paper evaluates every 2,000 steps.
     early_stopping : bool or "auto", default="auto"
         Whether to stop by the score of validation rows and restore the best weights.  "auto":
-        with more than 1,024 rows.  Models of this kind overfit within a few passes.
+        with more than 128 rows.  Models of this kind overfit within a few passes.
     scoring : {"logloss", "auc"}, default="logloss"
         The score that decides.
     validation_fraction : float, default=0.1
@@ -140,7 +142,7 @@ class DynIntClassifier(BaseCTRClassifier):
     The loss is the *sum* of the cross-entropies in a batch, the scale that FTRL's constants are
     meant for; see :class:`sk_dynint.optim.FTRL`.
 
-    Up to 1,024 rows (and ``batch_size="auto"``), training takes all rows at every step, sorted and
+    Up to 128 rows (and ``batch_size="auto"``), `fit` takes all rows at every step, sorted and
     in float64: neither the order of the rows, nor whether a weight is written as repeated rows,
     makes a difference.
 

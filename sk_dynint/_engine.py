@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, partial
 from itertools import count
+from threading import Lock, local
 from typing import Any, Literal
 
 import torch
@@ -33,15 +34,41 @@ def computes_bfloat16(device: torch.device) -> bool:
     return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Hold torch to the calling thread, for work too little to wait for a second one."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(n_threads)
+class OneThread:
+    """Context in which torch works in the calling thread, for work too little to share.
+
+    torch's number of threads belongs to a thread, but new ones begin with the number that was last
+    set anywhere: who enters while others are inside must not take their 1 for the usual number.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._n_inside = 0
+        self._usual = 1
+        self._thread = local()
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Enter; within itself it has no effect."""
+        if getattr(self._thread, "inside", False):
+            yield
+            return
+        with self._lock:
+            if not self._n_inside:
+                self._usual = torch.get_num_threads()
+            self._n_inside += 1
+        torch.set_num_threads(1)
+        self._thread.inside = True
+        try:
+            yield
+        finally:
+            self._thread.inside = False
+            with self._lock:
+                self._n_inside -= 1
+            torch.set_num_threads(self._usual)
+
+
+one_thread = OneThread()
 
 
 class Workers:
@@ -105,7 +132,7 @@ class AutogradBody:
     body : Module
         (B, F, D) -> (B,).
     penalty : float, default=0.0
-        Coefficient of its `penalty` for a row of weight 1.
+        Coefficient of its `penalty`, a number or one for each row, for a row of weight 1.
     dtype : torch.dtype, default=None
         Precision of matrix products, by autocast; None means that of the parameters.
     """
@@ -136,7 +163,9 @@ class AutogradBody:
     def backward(self, logit_grad: Tensor, weight: Tensor, *, out: Tensor) -> None:
         """Gradient of the embedding; those of the parameters go where autograd puts them."""
         with torch.enable_grad():
-            total = (self.logit * logit_grad).sum() + self.coefficient * weight.sum() * self.penalty
+            total = (self.logit * logit_grad).sum() + self.coefficient * (
+                weight * self.penalty
+            ).sum()
         total.backward()
         assert self.embedding.grad is not None
         out.copy_(self.embedding.grad)

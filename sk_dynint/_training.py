@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from itertools import chain, count, islice
+from threading import RLock
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ import pandas as pd
 import torch
 from sklearn.metrics import roc_auc_score
 from skorch import NeuralNet
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EpochScoring
 from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
 from torch import Tensor
@@ -22,7 +23,7 @@ from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
 from sk_dynint._engine import Engine, computes_bfloat16, one_thread
-from sk_dynint.optim import RowOptimizer
+from sk_dynint.optim import FTRL, RowOptimizer
 
 Batch = tuple[Tensor, tuple[Tensor, Tensor]]
 
@@ -98,6 +99,14 @@ class Batches:
         return (self.table[r] for r in rows)
 
 
+class EndOfTraining(KeyboardInterrupt):
+    """A wish to stop and keep what there is, in skorch's way; a user's Ctrl-C is none."""
+
+
+class DivergenceError(ValueError):
+    """The loss is infinite or NaN."""
+
+
 class CTRNet(NeuralNet):
     """skorch net whose loss is the weighted cross-entropy of logits plus the body's penalty.
 
@@ -110,8 +119,10 @@ class CTRNet(NeuralNet):
     """
 
     stop_requested = False
+    interrupt: KeyboardInterrupt | None = None
     average: WeightAverage | None = None
     engine: Engine | None = None
+    adrift = False  # whether the weights may be others than those that the optimizer would set
 
     def __init__(
         self,
@@ -141,7 +152,7 @@ class CTRNet(NeuralNet):
         """Begin a period, unless a callback asked to stop at the end of the last one."""
         if self.stop_requested:
             self.stop_requested = False
-            raise KeyboardInterrupt  # skorch's way to end training
+            raise EndOfTraining
         self._forget_batches()
         super().on_epoch_begin(net, **kwargs)
 
@@ -152,8 +163,22 @@ class CTRNet(NeuralNet):
 
     def run_single_epoch(self, iterator: Any, training: bool, *args: Any, **kwargs: Any) -> None:
         """Train with the weights, validate with their average."""
-        with nullcontext() if training or iterator is None else self.averaged():
-            super().run_single_epoch(iterator, training, *args, **kwargs)
+        try:
+            with nullcontext() if training or iterator is None else self.averaged():
+                super().run_single_epoch(iterator, training, *args, **kwargs)
+        except KeyboardInterrupt as interrupt:  # skorch goes on as if training had ended
+            self.interrupt = interrupt
+            raise
+
+    def on_batch_end(
+        self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any
+    ) -> None:
+        """Let batches count by their weight, not by their rows, in the mean loss of a period."""
+        super().on_batch_end(net, batch=batch, training=training, **kwargs)
+        _, (_, weight) = batch
+        self.history.record_batch(
+            f"{'train' if training else 'valid'}_batch_size", weight.sum().item()
+        )
 
     def averaged(self) -> AbstractContextManager[None]:
         """Context in which the module has averaged weights, where averaging is on."""
@@ -175,7 +200,7 @@ class CTRNet(NeuralNet):
         logit = self.engine.gradients(codes, target, weight)
         loss = self.get_loss(logit, y)
         if not torch.isfinite(loss):
-            raise ValueError(
+            raise DivergenceError(
                 f"the training loss became {loss.item()} in evaluation period "
                 f"{len(self.history)}: lower lr (got lr={self.lr}), or raise beta or l2"
             )
@@ -194,7 +219,8 @@ class CTRNet(NeuralNet):
         batch_size: int,
         period: int,
         passes: int,
-        seed: int | None,
+        seed: int,
+        shuffle: bool,
         callbacks: list[Callback],
         metric: str = "logloss",
         patience: int = 5,
@@ -215,8 +241,12 @@ class CTRNet(NeuralNet):
         self.max_epochs = -(-n_steps // period)
         self.callbacks = callbacks
         self.initialize_callbacks()
-        self.stop_requested = False
-        batches = Batches(table, batch_size, period=period, passes=passes, seed=seed)
+        self.stop_requested, self.interrupt = False, None
+        if self.adrift and isinstance(self.optimizer_, FTRL):
+            self.optimizer_.anchor()
+        self.adrift = averaging is not None
+        order = seed if shuffle else None
+        batches = Batches(table, batch_size, period=period, passes=passes, seed=order)
         valid_batches = None if valid is None else Batches(valid, EVALUATION_BLOCK)
         if self.precision == "bf16" and not computes_bfloat16(torch.device(self.device)):
             warnings.warn(
@@ -227,8 +257,12 @@ class CTRNet(NeuralNet):
         self.engine = Engine(
             self.module_, penalty=self.orthogonal_penalty, precision=self.precision
         )
+        draws = self.engine.kernel is None  # dropout, by torch's global generator
         try:
-            with self.engine.workers.running():
+            with (
+                self.engine.workers.running(),
+                seeded(seed, self.device) if draws else nullcontext(),
+            ):
                 if isinstance(self.optimizer_, RowOptimizer):
                     self.optimizer_.map = self.engine.workers.map
                 self.partial_fit((batches, valid_batches))
@@ -240,6 +274,9 @@ class CTRNet(NeuralNet):
             self.initialize_callbacks()
             self._forget_batches()
             self.module_.train(False)
+        if self.interrupt is not None:
+            interrupt, self.interrupt = self.interrupt, None
+            raise interrupt
 
     def logits(self, codes: np.ndarray) -> np.ndarray:
         """Logits of encoded rows: by several threads if there are many, at once if a few."""
@@ -333,7 +370,8 @@ class WeightAverage(Callback):
 class KeepBest(Callback):
     """Stop when the validation score has not improved for `patience` periods; restore the best.
 
-    The optimizer's state is restored with the weights, because FTRL's weights follow from it.
+    The optimizer's state is restored with the weights, because FTRL's weights follow from it (or,
+    averaged, are what it has to be anchored at before it goes on).
     """
 
     def __init__(self, metric: str, patience: int) -> None:
@@ -419,16 +457,32 @@ def check_callbacks(callbacks: list[Any] | None) -> None:
         callback = given[1] if isinstance(given, tuple) else given
         if not hasattr(callback, "on_epoch_end"):
             raise TypeError(f"callbacks has {given!r}; it must hold skorch callbacks")
+        if isinstance(callback, EpochScoring):
+            raise TypeError(
+                f"callbacks has {callback!r}, which wants raw rows, but the net has encoded ones; "
+                "history_ has valid_loss and valid_auc, and set_callbacks takes scikit-learn's "
+                "ScoringMonitor"
+            )
+
+
+SEEDING = RLock()
 
 
 @contextmanager
-def seeded(random_state: np.random.RandomState, device: Any) -> Iterator[int]:
-    """Seed torch from `random_state` for a while; give its global generator back as it was."""
+def seeded(seed: int, device: Any) -> Iterator[None]:
+    """Seed torch for a while; give its global generator back as it was.
+
+    Threads take turns, because that generator is theirs in common.
+    """
     device = torch.device(device)
-    seed = int(random_state.randint(np.iinfo(np.int32).max))
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+    with SEEDING, torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
-        yield seed
+        yield
+
+
+def draw_seed(random_state: np.random.RandomState) -> int:
+    """Return a seed for torch."""
+    return int(random_state.randint(np.iinfo(np.int32).max))
 
 
 def history_frame(history: Any) -> pd.DataFrame:

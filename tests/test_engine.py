@@ -1,6 +1,7 @@
 """The engine against autograd over the whole module, and its threads."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from sk_dynint import BaselineClassifier, DynIntClassifier
-from sk_dynint._engine import Engine, Workers, grouped
+from sk_dynint._engine import Engine, Workers, grouped, one_thread
 from sk_dynint._module import CTRModule
 from sk_dynint.interactions import VARIANTS, InteractionStack
 from tests.conftest import fast
@@ -48,7 +49,7 @@ def by_autograd(module, codes, target, weight, penalty=0.0):
     module.zero_grad()
     logit = module(codes)
     loss = functional.binary_cross_entropy_with_logits(logit, target, weight, reduction="sum")
-    (loss + penalty * weight.sum() * module.penalty()).backward()
+    (loss + penalty * (weight * module.penalty()).sum()).backward()
     return logit.detach(), [p.grad.to_dense() for p in module.parameters()]
 
 
@@ -78,10 +79,8 @@ def test_penalty_counts_once_for_each_unit_of_weight(variant):
     _, gradients = by_autograd(module, *rows, penalty=0.1)
     module.zero_grad()
     Engine(module, penalty=0.1, n_threads=2).gradients(*rows)
-    # the penalty of dwp is a mean over the rows of a block, by rows and not by their weights
-    tolerance = {"rtol": 0.05, "atol": 0.05} if variant == "dwp" else {}
     for p, expected in zip(module.parameters(), gradients, strict=True):
-        torch.testing.assert_close(p.grad.to_dense(), expected, **tolerance)
+        torch.testing.assert_close(p.grad.to_dense(), expected)
 
 
 @pytest.mark.parametrize("n_threads", [1, 3])
@@ -144,6 +143,32 @@ def test_errors_of_a_thread_arrive():
         workers.map(fail, range(8))
 
 
+def test_one_thread_in_several_threads():
+    """Whoever comes while others are inside gives the usual number back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    barrier = threading.Barrier(3, timeout=10)
+
+    def hold():
+        barrier.wait()
+        with one_thread():
+            with one_thread():
+                assert torch.get_num_threads() == 1
+            assert torch.get_num_threads() == 1
+            barrier.wait()
+        return torch.get_num_threads()
+
+    try:
+        for _ in range(5):
+            with ThreadPoolExecutor(3) as pool:
+                assert list(pool.map(lambda _: hold(), range(3))) == [2, 2, 2]
+        assert torch.get_num_threads() == 2
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.get_num_threads).result() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_threads_of_torch_are_given_back():
     before = torch.get_num_threads()
     torch.set_num_threads(2)
@@ -168,7 +193,7 @@ def test_training_does_not_depend_on_the_threads_but_for_rounding(clicks):
             found.append(fast(batch_size=200).fit(X, y).predict_proba(X))
         finally:
             torch.set_num_threads(1)
-    np.testing.assert_allclose(found[0], found[1], atol=1e-9)
+    np.testing.assert_allclose(found[0], found[1], atol=1e-5)
     np.testing.assert_array_equal(found[1], found[2])
 
 

@@ -112,8 +112,20 @@ class FTRL(RowOptimizer):
 
     def _start(self, w: Tensor, options: dict[str, Any]) -> dict[str, Any]:
         n = torch.full_like(w, options["initial_accumulator"])
-        z = torch.zeros_like(w) if options["start"] == "zero" else _consistent_z(w, options)
+        z = torch.zeros_like(w) if options["start"] == "zero" else _consistent_z(w, n, options)
         return {"z": z, "n": n}
+
+    @torch.no_grad()
+    def anchor(self) -> None:
+        """Go on from the present weights: choose the z from which they follow.
+
+        Wanted when weights or options were set from outside, since a step would else return to
+        what z says.  Weights of 0 keep their z: they have been pruned.
+        """
+        for options in self.param_groups:
+            for w in filter(self.state.get, options["params"]):
+                z, n = (self.state[w][name] for name in ("z", "n"))
+                torch.where(w == 0, z, _consistent_z(w, n, options), out=z)
 
     def _update(
         self,
@@ -149,16 +161,18 @@ def _shrink(z: Tensor, options: dict[str, Any]) -> Tensor:
     return torch.nn.functional.softshrink(z, l1)
 
 
-def _consistent_z(w: Tensor, options: dict[str, Any]) -> Tensor:
-    """Return the z from which the initial weights follow."""
-    root = options["initial_accumulator"] ** 0.5
-    curvature = max((options["beta"] + root) / options["lr"] + options["l2"], FLAT)
+def _consistent_z(w: Tensor, n: Tensor, options: dict[str, Any]) -> Tensor:
+    """Return the z from which, with this n, the weights follow."""
+    curvature = n.sqrt().add_(options["beta"]).div_(options["lr"]).add_(options["l2"])
+    shrunk = curvature.clamp_min_(FLAT).mul_(w).neg_()
+    if options["l1"] == 0:
+        return shrunk
     if options["group"] and w.ndim == 2:
         eps = torch.finfo(w.dtype).tiny ** 0.5  # the norm of smaller rows underflows
-        direction = w.shape[1] ** 0.5 * torch.nn.functional.normalize(w, dim=1, eps=eps)
+        direction = w.shape[1] ** 0.5 * torch.nn.functional.normalize(shrunk, dim=1, eps=eps)
     else:
-        direction = w.sign()
-    return -curvature * w - options["l1"] * direction
+        direction = shrunk.sign()
+    return shrunk.add_(direction, alpha=options["l1"])
 
 
 def _check_options(options: dict[str, Any]) -> None:

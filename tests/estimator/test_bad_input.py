@@ -111,12 +111,22 @@ def test_validation_rows(clicks):
         fast().fit(X, y, X_val=X, y_val=np.full(len(y), 7))
     with pytest.raises(ValueError, match="y_val has one class only"):
         fast(scoring="auc").fit(X, y, X_val=X[y == 1], y_val=y[y == 1])
+    with pytest.raises(ValueError, match=r"validation_fraction=0.001 of 600 rows cannot be set"):
+        fast(validation_fraction=0.001).fit(X, y)
+    rare = (np.arange(len(y)) < 3).astype(int)
+    with pytest.raises(ValueError, match=r"validation_fraction=0.1 has one class only"):
+        fast(scoring="auc").fit(X, rare)
+    balanced = fast(class_weight="balanced")
+    balanced.fit(X, y, X_val=X[y == 1], y_val=y[y == 1])  # weights are those of the training rows
+    with pytest.raises(ValueError, match="'balanced' is not supported by partial_fit"):
+        balanced.partial_fit(X, y)
     history = fast().fit(X, y, X_val=X[y == 1], y_val=y[y == 1]).history_
     assert history["valid_auc"].isna().all()
     assert history["valid_loss"].notna().all()
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:columns .* keep no level")
 def test_a_million_levels():
     """Every row its own level: below `min_count` they all share index 0."""
     n_samples = 1_000_000

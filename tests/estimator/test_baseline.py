@@ -160,7 +160,7 @@ def test_optimizer_can_be_chosen(clicks):
 @pytest.mark.parametrize("weight", [1.0, 2.5])
 def test_l2_stands_beside_the_mean_loss(weight):
     """Three steps by torch's Adam on mean cross-entropy + λ/2 ‖W‖², the whole table at once."""
-    X, y = make_clicks(500)
+    X, y = make_clicks(100)
     params = {"hidden_units": (6,), "averaging": None, "max_epochs": 3, "lr": 0.01}
     l2 = 0.3
     model = fast("dnn", optimizer_params={"l2": l2, "eps": 1e-30}, **params)
@@ -188,7 +188,8 @@ def test_l2_stands_beside_the_mean_loss(weight):
 @pytest.mark.parametrize("batch_size", [64, 100, 5_000])
 def test_l2_knows_the_weight_of_a_batch(clicks, batch_size):
     X, y = clicks
-    model = fast("dnn", batch_size=batch_size).fit(X, y, sample_weight=np.full(len(y), 3.0))
+    model = fast("dnn", batch_size=batch_size, early_stopping=False)
+    model.fit(X, y, sample_weight=np.full(len(y), 3.0))
     expected = 3.0 * min(batch_size, len(y))
     assert group_of(model.net_, "bias")["batch_weight"] == pytest.approx(expected)
     model.partial_fit(X[:10], y[:10])
@@ -282,8 +283,8 @@ def test_lr_ignores_what_it_has_not(clicks):
         np.testing.assert_array_equal(fast("lr", **params).fit(X, y).predict_proba(X), plain)
 
 
-def test_lr_starts_at_the_base_rate(clicks):
-    X, y = clicks
+def test_lr_starts_at_the_base_rate():
+    X, y = make_clicks(100)
     start = fast("lr", lr=1e-300).fit(X, y).predict_proba(X)[:, 1]
     np.testing.assert_allclose(start, y.mean())
 

@@ -1,16 +1,23 @@
 """What `fit` does: reproducibility, weights, early stopping, continuing, callbacks."""
 
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.callback import ProgressBar, ScoringMonitor
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 
-from sk_dynint import DynIntClassifier, FieldEncoder
+from sk_dynint import BaselineClassifier, DynIntClassifier, FieldEncoder
 from sk_dynint._training import WeightAverage
+from sk_dynint.datasets import load_flights
 from sk_dynint.interactions import VARIANTS, InteractionLayer
 from tests.conftest import fast, make_clicks
 
@@ -53,12 +60,15 @@ def test_global_generators_are_untouched(clicks):
     assert torch.equal(torch.get_rng_state(), torch_state)
 
 
-def test_weights_are_repetitions(clicks):
-    X, y = clicks
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_weights_are_repetitions(variant):
+    """In the loss, in the penalty, and in what the encoder counts."""
+    X, y = make_clicks(120)
     weight = np.arange(len(y)) % 3
     rows = np.repeat(np.arange(len(y)), weight)
-    weighted = fast().fit(X, y, sample_weight=weight)
-    repeated = fast().fit(X.iloc[rows], y[rows])
+    params = {"variant": variant, "orthogonal_penalty": 0.05}
+    weighted = fast(**params).fit(X, y, sample_weight=weight)
+    repeated = fast(**params).fit(X.iloc[rows], y[rows])
     np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-7)
 
 
@@ -106,11 +116,11 @@ def test_validation_rows_meet_the_encoder_as_new(many_clicks):
     assert (codes[:, X.columns.get_loc("site")] == 0).all()
 
 
-def test_early_stopping_auto_leaves_small_tables_whole(clicks):
-    X, y = clicks
+def test_early_stopping_auto_leaves_small_tables_whole():
+    X, y = make_clicks(100)
     assert "valid_loss" not in fast().fit(X, y).history_
     assert "valid_loss" in fast(early_stopping=True).fit(X, y).history_
-    for n_samples, stops in [(1_024, False), (1_025, True)]:
+    for n_samples, stops in [(128, False), (129, True)]:
         X, y = make_clicks(n_samples)
         assert ("valid_loss" in fast(max_epochs=1).fit(X, y).history_) == stops
 
@@ -125,19 +135,17 @@ def test_eval_every_counts_steps(many_clicks):
 
 
 @pytest.mark.parametrize("variant", ["da", "dwp"])
-def test_blocks_of_a_batch_make_no_difference(clicks, variant, monkeypatch):
+def test_blocks_of_a_batch_make_no_difference(variant, monkeypatch):
     """The gradient of a batch is the sum of those of its blocks, penalty and weights included."""
-    X, y = clicks
+    X, y = make_clicks(100)
     params = {"variant": variant, "orthogonal_penalty": 0.01, "max_epochs": 5}
     weight = np.linspace(0.5, 2.0, len(y))
     found = []
-    for block in (len(y), 100):
+    for block in (len(y), 30):
         monkeypatch.setattr("sk_dynint.interactions._kernel.BLOCK", block)
         monkeypatch.setattr("sk_dynint._engine.AUTOGRAD_BLOCK", block)
         found.append(fast(**params).fit(X, y, sample_weight=weight).predict_proba(X))
-    # DWP's penalty is a mean over the rows of a block, whose weights differ from block to block.
-    tolerance = 1e-9 if variant == "da" else 1e-4
-    np.testing.assert_allclose(*found, atol=tolerance)
+    np.testing.assert_allclose(*found, atol=1e-9)
 
 
 def test_partial_fit_learns_and_takes_new_levels(many_clicks):
@@ -156,6 +164,15 @@ def test_partial_fit_learns_and_takes_new_levels(many_clicks):
     assert (model.predict_proba(new)[:, 1] > before[:, 1]).all()
 
 
+def test_frozen_encoder_keeps_its_levels(many_clicks):
+    X, y = many_clicks
+    encoder = FieldEncoder().fit(X)
+    model = fast(encoder=FrozenEstimator(encoder)).partial_fit(X.head(9), y[:9], classes=[0, 1])
+    np.testing.assert_array_equal(model.encoder_.cardinalities_, encoder.cardinalities_)
+    np.testing.assert_array_equal(model.encoder_.transform(X), encoder.transform(X))
+    clone(model).fit(X, y).predict(X)
+
+
 def test_partial_fit_wants_classes_first(clicks):
     X, y = clicks
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
@@ -171,6 +188,117 @@ def test_partial_fit_after_early_stopping_goes_on_from_the_best(many_clicks):
     before = log_loss(y, model.predict_proba(X))
     model.partial_fit(X.head(1), y[:1])
     assert log_loss(y, model.predict_proba(X)) == pytest.approx(before, abs=0.02)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("averaging", [None, 8.0])
+def test_a_step_that_weighs_nothing_changes_nothing(many_clicks, early_stopping, averaging):
+    """Training goes on from the weights that predict, averaged or not."""
+    X, y = many_clicks
+    model = fast(early_stopping=early_stopping, averaging=averaging, lr=0.2).fit(X, y)
+    before = model.predict_proba(X)
+    model.partial_fit(X.head(200), y[:200], sample_weight=np.full(200, 1e-12))
+    np.testing.assert_allclose(model.predict_proba(X), before, atol=1e-4)
+
+
+def test_partial_fit_takes_batches_of_any_chunk(many_clicks):
+    """Chunks of 1,000 and of 1,050 rows take eight and nine steps."""
+    X, y = many_clicks
+    for n_rows, n_steps in [(1_000, 8), (1_050, 9)]:
+        model = fast().partial_fit(X[:n_rows], y[:n_rows], classes=[0, 1])
+        assert model.n_iter_ == n_steps
+        assert model.net_.module_.bias.dtype == torch.float32
+
+
+def test_going_on_takes_new_options_and_refuses_new_shapes(many_clicks):
+    X, y = many_clicks
+    model = fast(warm_start=True).fit(X, y)
+    before = model.predict_proba(X)
+    still = {"lr": 1e-9, "embedding_optimizer_params": {"lr": 1e-9}}
+    model.set_params(**still, max_epochs=1, averaging=None).fit(X, y)
+    np.testing.assert_allclose(model.predict_proba(X), before, atol=1e-4)
+    table, *_, rest = model.net_.optimizer_.param_groups
+    assert (table["lr"], table["group"], rest["lr"], rest["group"]) == (1e-9, True, 1e-9, False)
+    again = pickle.loads(pickle.dumps(model)).partial_fit(X, y)
+    again.set_params(n_layers=2)
+    for go_on in (again.fit, again.partial_fit):
+        with pytest.raises(ValueError, match=r"n_layers=2, but .* first fitted with 1"):
+            go_on(X, y)
+    again.set_params(n_layers=1, encoder__min_count=7)
+    with pytest.raises(ValueError, match="encoder"):
+        again.fit(X, y)
+    assert again.set_params(warm_start=False).fit(X, y).encoder_.min_count == 7
+
+
+class Interrupt(Callback):
+    """Ctrl-C in the third batch, or skorch's way to end training, after the first period."""
+
+    def __init__(self, where):
+        self.where = where
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        if self.where == "batch" and len(net.history[-1]["batches"]) == 3:
+            raise KeyboardInterrupt
+
+    def on_epoch_end(self, net, **kwargs):
+        if self.where == "period":
+            raise KeyboardInterrupt
+
+
+def test_interrupt_of_the_user_arrives_and_leaves_nothing_half_done(many_clicks):
+    X, y = many_clicks
+    model = fast(callbacks=[Interrupt("batch")])
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X, y)
+        with pytest.raises(NotFittedError):
+            model.predict(X)
+        model.set_params(callbacks=None).fit(X, y)
+        model.set_params(callbacks=[Interrupt("batch")])
+    model.set_params(callbacks=[Interrupt("period")]).fit(X, y)
+    assert len(model.history_) == 1
+    model.set_params(callbacks=[Interrupt("batch")], warm_start=True)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    model.predict(X)  # what there was before, and three batches
+
+
+def test_validation_loss_is_the_weighted_mean_over_blocks(many_clicks, monkeypatch):
+    X, y = many_clicks
+    monkeypatch.setattr("sk_dynint._training.EVALUATION_BLOCK", 100)
+    X_val, y_val = make_clicks(350, seed=3)
+    weight = np.where(np.arange(350) < 100, 50.0, 1.0)
+    model = fast(max_epochs=1).fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=weight)
+    expected = log_loss(y_val, model.predict_proba(X_val), sample_weight=weight)
+    assert model.history_["valid_loss"].min() == pytest.approx(expected, rel=1e-5)
+
+
+def test_fits_in_threads_are_those_in_a_row(clicks):
+    """Dropout draws from a generator that all threads share."""
+    X, y = clicks
+
+    def predictions(seed):
+        model = BaselineClassifier("dnn", hidden_units=(8,), dropout=0.3, random_state=seed)
+        return model.set_params(max_epochs=5).fit(X, y).predict_proba(X)
+
+    state = torch.get_rng_state()
+    expected = [predictions(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(predictions, range(4)))
+    np.testing.assert_array_equal(found, expected)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_samples", [300, 1_000])
+def test_small_noisy_tables_do_not_end_far_above_the_base_rate(n_samples):
+    X, y = load_flights(return_X_y=True)
+    rows = np.random.default_rng(0).permutation(len(y))
+    train, test = rows[:n_samples], rows[n_samples : n_samples + 4_000]
+    model = DynIntClassifier(random_state=0).fit(X.iloc[train], y[train])
+    found = log_loss(y[test], model.predict_proba(X.iloc[test]))
+    base = log_loss(y[test], np.full(4_000, y[train].mean()))
+    assert found < base + 0.1
 
 
 def test_warm_start_continues(many_clicks):

@@ -393,3 +393,33 @@ def test_parameters_without_a_gradient_stay():
     optimizer.step()
     assert torch.equal(w, torch.ones(2))
     assert not optimizer.state[w]
+
+
+@given(
+    seed=st.integers(0, 1000),
+    l1=st.sampled_from([0.0, 0.3]),
+    l2=st.sampled_from([0.0, 2.0]),
+    group=st.booleans(),
+)
+@settings(max_examples=25, deadline=None)
+def test_anchored_optimizer_goes_on_from_weights_set_from_outside(seed, l1, l2, group):
+    generator = torch.Generator().manual_seed(seed)
+
+    def random():
+        return torch.randn(6, 3, generator=generator, dtype=torch.float64)
+
+    w = torch.nn.Parameter(random())
+    optimizer = FTRL([w], lr=0.5, l1=l1, l2=l2, group=group)
+    for _ in range(4):
+        w.grad = random()
+        optimizer.step()
+    z = optimizer.state[w]["z"].clone()
+    pruned = w.detach() == 0
+    with torch.no_grad():
+        w.copy_(torch.where(pruned, 0.0, random()))
+    expected = w.detach().clone()
+    optimizer.anchor()
+    w.grad = torch.zeros_like(w)
+    optimizer.step()
+    torch.testing.assert_close(w.detach(), expected)
+    assert torch.equal(optimizer.state[w]["z"][pruned], z[pruned])
