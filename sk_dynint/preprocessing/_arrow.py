@@ -13,6 +13,8 @@ def arrow_to_pandas(X: Any) -> Any:
     """Return a frame that speaks Arrow (polars, pyarrow, ...) as a pandas one; others as is."""
     if isinstance(X, pd.DataFrame):
         return X
+    if hasattr(X, "collect_schema") and hasattr(X, "collect"):
+        raise TypeError("X is a LazyFrame, which holds a plan and no rows; pass X.collect()")
     if not (hasattr(X, "__arrow_c_stream__") and hasattr(X, "columns")):
         return X
     try:
@@ -22,8 +24,18 @@ def arrow_to_pandas(X: Any) -> Any:
             f"A {type(X).__module__.partition('.')[0]} frame is read through pyarrow: "
             "pip install 'sk-dynint[arrow]', or pass a pandas frame."
         ) from error
-    table = pa.table(X)
-    columns = {j: column_to_pandas(column) for j, column in enumerate(table.itercolumns())}
+    try:
+        table = pa.table(X)
+    except pa.ArrowException as error:
+        raise TypeError(f"X has a column that Arrow cannot hold ({error}); cast it") from error
+    columns: dict[int, pd.Series] = {}
+    for name, column in zip(table.column_names, table.itercolumns(), strict=True):
+        try:
+            columns[len(columns)] = column_to_pandas(column)
+        except pa.ArrowException as error:
+            raise TypeError(
+                f"column {name!r} holds {column.type}, which can be neither levels nor numbers"
+            ) from error
     return pd.DataFrame(columns).set_axis(table.column_names, axis=1)
 
 

@@ -468,3 +468,17 @@ def test_inverse_transform_refuses(indices, message):
     encoder = FieldEncoder().fit(FITTED)
     with pytest.raises(ValueError, match=message):
         encoder.inverse_transform(indices)
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (pl.DataFrame({"a": [1, 2]}).lazy(), r"pass X\.collect\(\)"),
+        (pl.DataFrame({"a": [1, 2], "tags": [["x"], ["y"]]}), "'tags' holds .*list"),
+        (pl.DataFrame({"a": pl.Series([1, 2], dtype=pl.Int128)}), "Arrow cannot hold"),
+    ],
+    ids=["lazy", "lists", "128 bits"],
+)
+def test_polars_frames_that_cannot_be_read(frame, message):
+    with pytest.raises(TypeError, match=message):
+        FieldEncoder().fit(frame)
