@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 import warnings
 from collections.abc import Callable
 from fnmatch import fnmatch
@@ -32,7 +31,6 @@ from sklearn.utils.validation import (
 from sk_dynint._module import CTRModule
 from sk_dynint._training import (
     CTRNet,
-    DivergenceError,
     SklearnCallbacks,
     Table,
     check_callbacks,
@@ -94,6 +92,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """
 
     encoder: Any
+    net_: CTRNet
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "embedding_dim": [Interval(Integral, 1, 4096, closed="both")],
         "embedding_init_std": [Interval(Real, 0, None, closed="left"), None],
@@ -182,6 +181,8 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 f"{part if X_val is None else 'y_val'} has one class only; scoring='auc' needs two"
             )
         class_weight = self._class_weight(rows)
+        if not warm and hasattr(self, "net_"):
+            del self.net_  # one of other levels
         table = self._encode(rows, class_weight, fit=not warm)
         valid_table = None if valid is None else self._encode(valid, class_weight, fit=False)
         if warm:
@@ -365,29 +366,21 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             device=self.device,
             verbose=0,
         )
-        self._built_with = self._fixed_params()
+        self._built_with = clone(self)
         with seeded(draw_seed(random_state), self.device):
             net.initialize()
             net.module_.to(torch.float64 if exact else torch.float32)
         return net
 
-    def _fixed_params(self) -> dict[str, str]:
-        """Parameters that encoder and net are made with, as text."""
-        return {
-            name: re.sub(" at 0x[0-9a-f]+", "", repr(value))
-            for name, value in self.get_params().items()
-            if name not in FREE_PARAMETERS
-        }
-
     def _check_unchanged(self) -> None:
         """Refuse to go on with a net that was made with other parameters."""
-        before, now = self._built_with, self._fixed_params()
-        for name in now:
-            if now[name] != before.get(name):
+        before = self._built_with.get_params()
+        for name, value in self.get_params().items():
+            if name not in FREE_PARAMETERS and not _same(value, before.get(name)):
                 raise ValueError(
-                    f"{name}={now[name]}, but this estimator was first fitted with "
-                    f"{before.get(name)}, and warm_start and partial_fit go on with its levels and "
-                    "weights; fit a clone, or with warm_start=False"
+                    f"{name}={value!r}, but this estimator was first fitted with "
+                    f"{before.get(name)!r}, and warm_start and partial_fit go on with its levels "
+                    "and weights; fit a clone, or with warm_start=False"
                 )
 
     def _renew_options(self) -> None:
@@ -396,6 +389,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         net.precision = self.precision
         net.orthogonal_penalty = getattr(self, "orthogonal_penalty", 0.0)
         optimizer, options, table_options = self._resolve_optimizer()
+        net.lr = options["lr"]
         defaults = optimizer([torch.nn.Parameter(torch.zeros(1))], **options).defaults
         by_name = [*_param_groups(optimizer, table_options), ("*", {})]
         names = {parameter: name for name, parameter in net.module_.named_parameters()}
@@ -403,13 +397,13 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             name = names[group["params"][0]]
             renewed = defaults | next(o for pattern, o in by_name if fnmatch(name, pattern))
             net.adrift |= any(group[option] != value for option, value in renewed.items())
-            group.update(renewed)
+            group.update(renewed, initial_lr=renewed["lr"])  # where schedulers start from
 
     def _takes_all(self, n_samples: int) -> bool:
         """Whether every step of `fit` takes all rows."""
         return self.batch_size == "auto" and n_samples <= SMALL_TABLE
 
-    def _resolve_optimizer(self, exact: bool = False) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    def _resolve_optimizer(self) -> tuple[Any, dict[str, Any], dict[str, Any]]:
         """Optimizer class, its options, and what differs for the embedding table."""
         optimizer, options, table_options = self._optimizer_defaults()
         options = options | (self.optimizer_params or {})
@@ -477,8 +471,8 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 averaging=self.averaging if routed is not None and row_wise else None,
                 progress=bool(self.verbose),
             )
-        except BaseException as error:
-            if fresh or isinstance(error, DivergenceError):
+        except BaseException:
+            if fresh or not all(p.isfinite().all() for p in self.net_.module_.parameters()):
                 del self.net_  # nothing to predict with, or to go on from
             raise
         self.history_ = history_frame(self.net_.history)
@@ -570,6 +564,21 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
+
+
+def _same(value: Any, other: Any) -> bool:
+    """Whether two values of a parameter say the same.
+
+    Of objects that do not compare, such as estimators, it is enough that they are of one kind; the
+    parameters of an estimator are parameters of their own.
+    """
+    if isinstance(value, torch.device | str) and isinstance(other, torch.device | str):
+        return str(value) == str(other)
+    if value is other or isinstance(value, type):
+        return value is other
+    if type(value).__eq__ is object.__eq__:  # type: ignore[comparison-overlap]
+        return type(value) is type(other)
+    return bool(np.array_equal(value, other))
 
 
 def _check_options(optimizer: type, options: dict[str, Any], name: str) -> None:

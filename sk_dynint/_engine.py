@@ -54,10 +54,9 @@ class OneThread:
             yield
             return
         with self._lock:
-            if not self._n_inside:
-                self._usual = torch.get_num_threads()
+            self._usual = self.usual_threads()
             self._n_inside += 1
-        torch.set_num_threads(1)
+            torch.set_num_threads(1)
         self._thread.inside = True
         try:
             yield
@@ -65,7 +64,11 @@ class OneThread:
             self._thread.inside = False
             with self._lock:
                 self._n_inside -= 1
-            torch.set_num_threads(self._usual)
+                torch.set_num_threads(self._usual)
+
+    def usual_threads(self) -> int:
+        """How many threads torch has, or would have if nobody were inside."""
+        return self._usual if self._n_inside else torch.get_num_threads()
 
 
 one_thread = OneThread()
@@ -74,8 +77,8 @@ one_thread = OneThread()
 class Workers:
     """As many threads as torch has; each works alone on its share.
 
-    Threads that work on blocks of their own wait for each other once a batch.  Threads inside of
-    every small operation wait at each, which costs up to half of the time.
+    Threads that work on blocks of their own wait for each other a few times a batch.  Threads
+    inside of every small operation wait at each, which costs up to half of the time.
 
     Parameters
     ----------
@@ -200,7 +203,7 @@ class Engine:
         self.module = module
         self.kernel = find_kernel(module.body, penalty)
         on_cpu = module.bias.device.type == "cpu"
-        n_workers = (n_threads or torch.get_num_threads()) if self.kernel and on_cpu else 1
+        n_workers = (n_threads or one_thread.usual_threads()) if self.kernel and on_cpu else 1
         self.workers = Workers(n_workers)
         self.penalty = penalty
         self.precision = PRECISIONS[precision]
@@ -284,7 +287,8 @@ class Engine:
         shares = self._shares(len(codes), FEW)
         self.workers.map(work, self.learners, shares)
         self._set_table_gradients(codes, embedding_grads, logit_grads)
-        bias.grad = logit_grads.sum()
+        if bias.requires_grad:
+            bias.grad = logit_grads.sum()
         self.learners[0].store_gradients(self.learners[1 : len(shares)])
         if self.kernel and self.penalty:
             self._add_penalty_gradients(self.penalty * weight.sum())
@@ -323,8 +327,8 @@ class Engine:
         """Of a penalty that depends on parameters only: a kernel leaves it out."""
         with torch.enable_grad():
             penalty = self.module.penalty()
-        if isinstance(penalty, Tensor):
-            parameters = list(self.module.body.parameters())
+        if isinstance(penalty, Tensor) and penalty.requires_grad:
+            parameters = [p for p in self.module.body.parameters() if p.requires_grad]
             gradients = torch.autograd.grad(penalty, parameters, allow_unused=True)
             for p, gradient in zip(parameters, gradients, strict=True):
                 if gradient is not None and p.grad is not None:

@@ -66,6 +66,8 @@ class FieldEmbedding(nn.Module):
     @torch.no_grad()
     def set_gradient(self, rows: Tensor, values: Tensor) -> None:
         """Set the gradient of the table: `values` in distinct, rising `rows`, zero elsewhere."""
+        if not self.weight.requires_grad:
+            return
         if self.oov == "zero":
             values.masked_fill_(self._constant(rows), 0)
         grad = torch.sparse_coo_tensor(

@@ -103,10 +103,6 @@ class EndOfTraining(KeyboardInterrupt):
     """A wish to stop and keep what there is, in skorch's way; a user's Ctrl-C is none."""
 
 
-class DivergenceError(ValueError):
-    """The loss is infinite or NaN."""
-
-
 class CTRNet(NeuralNet):
     """skorch net whose loss is the weighted cross-entropy of logits plus the body's penalty.
 
@@ -163,10 +159,27 @@ class CTRNet(NeuralNet):
 
     def run_single_epoch(self, iterator: Any, training: bool, *args: Any, **kwargs: Any) -> None:
         """Train with the weights, validate with their average."""
+        with nullcontext() if training or iterator is None else self.averaged():
+            super().run_single_epoch(iterator, training, *args, **kwargs)
+
+    def notify(self, method_name: str, **kwargs: Any) -> None:
+        """Call the callbacks; a guest's interrupt after a period is its way to end training."""
+        getattr(self, method_name)(self, **kwargs)
+        for _, callback in self.callbacks_:
+            try:
+                getattr(callback, method_name)(self, **kwargs)
+            except KeyboardInterrupt as interrupt:
+                if method_name == "on_epoch_end" and not isinstance(callback, OURS):
+                    raise EndOfTraining from interrupt
+                raise
+
+    def fit_loop(self, *args: Any, **kwargs: Any) -> Any:
+        """Take note of an interrupt that is no wish to end training: skorch swallows both."""
         try:
-            with nullcontext() if training or iterator is None else self.averaged():
-                super().run_single_epoch(iterator, training, *args, **kwargs)
-        except KeyboardInterrupt as interrupt:  # skorch goes on as if training had ended
+            return super().fit_loop(*args, **kwargs)
+        except EndOfTraining:
+            raise
+        except KeyboardInterrupt as interrupt:
             self.interrupt = interrupt
             raise
 
@@ -200,7 +213,7 @@ class CTRNet(NeuralNet):
         logit = self.engine.gradients(codes, target, weight)
         loss = self.get_loss(logit, y)
         if not torch.isfinite(loss):
-            raise DivergenceError(
+            raise ValueError(
                 f"the training loss became {loss.item()} in evaluation period "
                 f"{len(self.history)}: lower lr (got lr={self.lr}), or raise beta or l2"
             )
@@ -257,7 +270,7 @@ class CTRNet(NeuralNet):
         self.engine = Engine(
             self.module_, penalty=self.orthogonal_penalty, precision=self.precision
         )
-        draws = self.engine.kernel is None  # dropout, by torch's global generator
+        draws = self.engine.kernel is None and may_draw(self.module_)
         try:
             with (
                 self.engine.workers.running(),
@@ -272,6 +285,8 @@ class CTRNet(NeuralNet):
                 self.optimizer_.map = None
             self.callbacks = []
             self.initialize_callbacks()
+            if len(self.history) and "dur" not in self.history[-1]:
+                self.history.pop()  # a period that was not finished
             self._forget_batches()
             self.module_.train(False)
         if self.interrupt is not None:
@@ -451,6 +466,9 @@ class SklearnCallbacks(Callback):
             )
 
 
+OURS = ValidationAUC, WeightAverage, KeepBest, StepProgress, SklearnCallbacks
+
+
 def check_callbacks(callbacks: list[Any] | None) -> None:
     """Refuse what skorch could not call."""
     for given in callbacks or []:
@@ -478,6 +496,14 @@ def seeded(seed: int, device: Any) -> Iterator[None]:
     with SEEDING, torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
+
+
+def may_draw(module: torch.nn.Module) -> bool:
+    """Whether a module may draw from torch's global generator: by dropout, or if it is not ours."""
+    return any(
+        getattr(part, "p", 0) > 0 or not type(part).__module__.startswith(("torch.", "sk_dynint."))
+        for part in module.modules()
+    )
 
 
 def draw_seed(random_state: np.random.RandomState) -> int:

@@ -89,7 +89,7 @@ def _check_plot(path: Path) -> None:
     from matplotlib.backend_bases import FigureCanvasBase
 
     kinds = FigureCanvasBase.get_supported_filetypes()
-    if path.suffix[1:] not in kinds:
+    if path.suffix[1:].lower() not in kinds:
         raise ValueError(f"--plot {path} must end with one of {', '.join(f'.{k}' for k in kinds)}.")
     if not path.parent.is_dir():
         raise ValueError(f"--plot {path}: there is no folder {path.parent}.")

@@ -240,11 +240,12 @@ def _check_models(models: Models) -> dict[str, BaseEstimator]:
             raise ValueError(
                 f"models[{name!r}] must be an estimator or the name of a model, got {estimator!r}."
             )
-        if not hasattr(type(estimator), "predict_proba"):
+        if not any(hasattr(it, "predict_proba") for it in (estimator, type(estimator))):
             raise ValueError(f"models[{name!r}] must have predict_proba, got {estimator!r}.")
-        if isinstance(estimator, BaseCTRClassifier):
+        for part in (estimator, *estimator.get_params().values()):
             try:
-                estimator.check_params()
+                if isinstance(part, BaseCTRClassifier):
+                    part.check_params()
             except (TypeError, ValueError) as error:
                 raise ValueError(f"models[{name!r}]: {error}") from error
     return estimators

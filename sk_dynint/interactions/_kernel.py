@@ -126,9 +126,11 @@ class StackKernel:
         for other in others:
             torch._foreach_add_(list(self.gradients.values()), list(other.gradients.values()))
         for p, name, place, _ in self.pieces:
-            p.grad = self.gradients[name][place].reshape(p.shape)
+            if p.requires_grad:
+                p.grad = self.gradients[name][place].reshape(p.shape)
         output = self.gradients["output"].sum(0)[: self.inner_width]
-        self.stack.output.grad = output.view(self.stack.n_repeats, -1).sum(0)
+        if self.stack.output.requires_grad:
+            self.stack.output.grad = output.view(self.stack.n_repeats, -1).sum(0)
 
     # ------------------------------------------------------------ computation
 

@@ -120,12 +120,13 @@ class FTRL(RowOptimizer):
         """Go on from the present weights: choose the z from which they follow.
 
         Wanted when weights or options were set from outside, since a step would else return to
-        what z says.  Weights of 0 keep their z: they have been pruned.
+        what z says.  Weights of 0 have been pruned, and keep their z up to the threshold.
         """
         for options in self.param_groups:
             for w in filter(self.state.get, options["params"]):
                 z, n = (self.state[w][name] for name in ("z", "n"))
-                torch.where(w == 0, z, _consistent_z(w, n, options), out=z)
+                pruned = z - _shrink(z, options)
+                torch.where(w == 0, pruned, _consistent_z(w, n, options), out=z)
 
     def _update(
         self,

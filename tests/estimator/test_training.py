@@ -13,10 +13,10 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import GridSearchCV
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, Freezer, LRScheduler
 
 from sk_dynint import BaselineClassifier, DynIntClassifier, FieldEncoder
-from sk_dynint._training import WeightAverage
+from sk_dynint._training import KeepBest, WeightAverage
 from sk_dynint.datasets import load_flights
 from sk_dynint.interactions import VARIANTS, InteractionLayer
 from tests.conftest import fast, make_clicks
@@ -224,10 +224,19 @@ def test_going_on_takes_new_options_and_refuses_new_shapes(many_clicks):
     for go_on in (again.fit, again.partial_fit):
         with pytest.raises(ValueError, match=r"n_layers=2, but .* first fitted with 1"):
             go_on(X, y)
-    again.set_params(n_layers=1, encoder__min_count=7)
+    again.set_params(n_layers=np.int64(1), device=torch.device("cpu")).fit(X, y)
+    again.set_params(encoder__min_count=7)
     with pytest.raises(ValueError, match="encoder"):
         again.fit(X, y)
     assert again.set_params(warm_start=False).fit(X, y).encoder_.min_count == 7
+
+
+def test_a_schedule_starts_from_the_new_rate(many_clicks):
+    X, y = many_clicks
+    model = fast(warm_start=True, lr=0.1).fit(X, y)
+    constant = LRScheduler(torch.optim.lr_scheduler.LambdaLR, lr_lambda=lambda period: 1.0)
+    model.set_params(lr=0.02, callbacks=[constant]).fit(X, y)
+    assert model.net_.optimizer_.param_groups[-1]["lr"] == model.net_.lr == 0.02
 
 
 class Interrupt(Callback):
@@ -261,6 +270,46 @@ def test_interrupt_of_the_user_arrives_and_leaves_nothing_half_done(many_clicks)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, y)
     model.predict(X)  # what there was before, and three batches
+    model.set_params(callbacks=None).fit(X, y)
+    assert model.history_["step"].is_monotonic_increasing
+    assert model.history_.notna().all(axis=None)
+
+
+def test_interrupt_after_a_period_is_one_too(many_clicks, monkeypatch):
+    """Not only a batch takes time: copying the best weights, say."""
+    X, y = many_clicks
+
+    def interrupted(self, net, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(KeepBest, "on_epoch_end", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fast().fit(X, y)
+
+
+def test_failed_fits_leave_what_they_should(many_clicks):
+    """A chunk that overflows leaves the model alone; a new fit leaves nothing of the old."""
+    X, y = many_clicks
+    model = fast().fit(X, y)
+    before = model.predict_proba(X)
+    with pytest.raises(ValueError, match="training loss became"):
+        model.partial_fit(X.head(9), y[:9], sample_weight=np.full(9, 1e39))
+    np.testing.assert_allclose(model.predict_proba(X), before, atol=1e-4)
+    with pytest.raises(ValueError, match="day"):
+        model.fit(X, y, X_val=X.assign(day="monday"), y_val=y)
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+
+
+def test_frozen_weights_stay(clicks):
+    X, y = clicks
+    params = {"variant": "dgp", "orthogonal_penalty": 0.1, "averaging": None}
+    starts = fast(**params, max_epochs=1, lr=1e-12, embedding_optimizer_params={"lr": 1e-12})
+    start = dict(starts.fit(X, y).net_.module_.named_parameters())
+    model = fast(**params, callbacks=[Freezer(["embedding.weight", "body.*"])]).fit(X, y)
+    for name, parameter in model.net_.module_.named_parameters():
+        same = torch.allclose(parameter, start[name], atol=1e-6)
+        assert same == (name != "bias"), name
 
 
 def test_validation_loss_is_the_weighted_mean_over_blocks(many_clicks, monkeypatch):
