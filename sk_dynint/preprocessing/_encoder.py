@@ -372,7 +372,8 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             for column, field in zip(columns, fields, strict=True)
             if field.cardinality == 2 and field.kind != "missing values"
         ]
-        if lost and len(columns[0]) >= ENOUGH_ROWS:
+        asked_for = self.min_count > 2  # a greater one than the default
+        if lost and len(columns[0]) >= ENOUGH_ROWS and not asked_for:
             warnings.warn(
                 f"columns {lost} keep no level: none of their values occurs {self.min_count} times "
                 "(min_count, counted by sample_weight), so that all are the same to a model; drop "

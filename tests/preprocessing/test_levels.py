@@ -252,5 +252,6 @@ def test_a_column_that_keeps_no_level_is_told():
     with pytest.warns(UserWarning, match=r"columns \['id', 'site'\] keep no level.*sample_weight"):
         FieldEncoder().fit_transform(X, sample_weight=np.full(200, 1 / 200))
     FieldEncoder().fit(X.assign(id=None))
-    FieldEncoder(min_count=1).fit(X)
+    for min_count in (1, 150):
+        FieldEncoder(min_count=min_count).fit(X)
     FieldEncoder().fit(X.head(50))
