@@ -317,6 +317,8 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def _class_weight(self, rows: Rows) -> np.ndarray:
         """Factor for the weight of each class; "balanced" goes by the training rows."""
+        if self.class_weight is None:  # labels, an object for each row, are not needed
+            return np.ones(2)
         labels = self.classes_[rows.target.astype(int)]
         factors = compute_class_weight(
             self.class_weight, classes=self.classes_, y=labels, sample_weight=rows.weight

@@ -166,9 +166,8 @@ class AutogradBody:
     def backward(self, logit_grad: Tensor, weight: Tensor, *, out: Tensor) -> None:
         """Gradient of the embedding; those of the parameters go where autograd puts them."""
         with torch.enable_grad():
-            total = (self.logit * logit_grad).sum() + self.coefficient * (
-                weight * self.penalty
-            ).sum()
+            penalty = (weight * self.penalty).sum()
+            total = (self.logit * logit_grad).sum() + self.coefficient * penalty
         total.backward()
         assert self.embedding.grad is not None
         out.copy_(self.embedding.grad)

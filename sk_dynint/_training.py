@@ -189,9 +189,8 @@ class CTRNet(NeuralNet):
         """Let batches count by their weight, not by their rows, in the mean loss of a period."""
         super().on_batch_end(net, batch=batch, training=training, **kwargs)
         _, (_, weight) = batch
-        self.history.record_batch(
-            f"{'train' if training else 'valid'}_batch_size", weight.sum().item()
-        )
+        part = "train" if training else "valid"
+        self.history.record_batch(f"{part}_batch_size", weight.sum().item())
 
     def averaged(self) -> AbstractContextManager[None]:
         """Context in which the module has averaged weights, where averaging is on."""

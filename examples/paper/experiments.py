@@ -423,10 +423,10 @@ def tuned(cell: Cell, data: str, grid: str, runs: Mapping[Key, Run]) -> Config |
     keys = [(data, grid, cell.model, text_of(grid, config)) for config in cell.configs]
     for seed in sorted({seed for *_, seed in runs}):
         if all((*key, seed) in runs for key in keys):
+            if len(keys) == 1:
+                return cell.configs[0]
             losses = [runs[(*key, seed)]["valid_logloss"] for key in keys]
-            if len(keys) > 1 and np.isnan(losses).all():
-                return None
-            return cell.configs[int(np.argmin(np.nan_to_num(losses, nan=np.inf)))]
+            return None if np.isnan(losses).all() else cell.configs[int(np.nanargmin(losses))]
     return None
 
 
