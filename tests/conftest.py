@@ -11,6 +11,10 @@ import torch
 
 from sk_dynint import DynIntClassifier
 
+NEEDS_ONEDNN = pytest.mark.skipif(
+    not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this torch has no oneDNN"
+)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread():

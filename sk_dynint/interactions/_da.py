@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -26,15 +27,17 @@ class DynamicActivationKernel(StackKernel):
         self.static = StaticProduct(self)
         self.gates = SigmoidGates(self, self.inner_width)
 
-    def mix(self, x0: Tensor) -> Tensor:
+    def mix(self, x0: Tensor) -> Sequence[Tensor]:
         """Product, gates, and their product."""
-        self.product = self.static.forward(x0)
-        return self.gates.apply(x0, self.product, out=self.array("mixed", *self.product.shape))
+        self.ungated = self.static.forward(x0)
+        gated = self.array("gated", *self.ungated.shape)
+        self.joined = self.gates.apply(x0, self.ungated, out=gated)
+        return self.joined.unbind(2)
 
-    def mix_backward(self, mixed_grad: Tensor, g: Tensor) -> None:
+    def mix_backward(self, g: Tensor) -> Tensor:
         """Through the gates, then as a static layer."""
-        self.gates.apply_backward(mixed_grad, self.product)
-        self.static.backward(mixed_grad, g)
+        self.gates.apply_backward(self.joined, self.ungated)
+        return self.static.backward(self.joined, g)
 
 
 class DynamicActivation(InteractionLayer):

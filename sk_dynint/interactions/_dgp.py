@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -37,33 +37,33 @@ class DynamicGeneratedParametersKernel(StackKernel):
         self.rank, shape, r = padded(rank), (self.inner_width, rank), slice(rank)
         us = ((layer.u, (i, inner, r), shape) for i, layer in enumerate(self.layers))
         vs = ((layer.v, (inner, i, r), shape) for i, layer in enumerate(self.layers))
-        self.pack("u", (self.n_layers, self.width, self.rank), us)
+        self.pack("u", (self.n_layers, self.width, self.rank), us, by_column=1)
         self.pack("v", (self.width, self.n_layers, self.rank), vs)
         self.gates = SigmoidGates(self, rank)
 
-    def mix(self, x0: Tensor) -> Tensor:
+    def mix(self, x0: Tensor) -> Sequence[Tensor]:
         """From right to left; V of all layers in one product."""
-        shape = *x0.shape[:2], self.n_layers
-        self.q = self.array("q", *shape, self.rank)  # V^T X_0
         v = self.packed["v"].view(self.width, -1)
-        torch.mm(x0.view(-1, self.width), v, out=self.q.view(-1, v.shape[1]))
+        self.q = self.product("q", x0.view(-1, self.width), v)  # V^T X_0
+        self.q = self.q.view(*x0.shape[:2], self.n_layers, self.rank)
         self.sq = self.gates.apply(x0, self.q, out=self.array("sq", *self.q.shape))
-        mixed = self.array("mixed", *shape, self.width)
-        for u, sq, m in self._by_layer(self.sq, mixed):
-            torch.mm(sq, u.T, out=m)
-        return mixed
+        return [
+            self.product(f"m{i}", sq, u.T).view_as(x0)
+            for i, (u, sq) in enumerate(self._by_layer(self.sq))
+        ]
 
-    def mix_backward(self, mixed_grad: Tensor, g: Tensor) -> None:
+    def mix_backward(self, g: Tensor) -> Tensor:
         """Gradients of U, Σ, V and ``x0``."""
         q_grad = self.array("q_grad", *self.q.shape)
-        for i, (u, sq, m_grad) in enumerate(self._by_layer(self.sq, mixed_grad)):
+        for i, (u, sq, out) in enumerate(self._by_layer(self.sq, q_grad)):
+            m_grad = self.mixed[i].view(-1, self.width)
             self.add_product("u", m_grad.T, sq, i)
-            torch.mm(m_grad, u, out=q_grad.flatten(0, 1)[:, i])
+            self.product("", m_grad, u, out=out)
         self.gates.apply_backward(q_grad, self.q)
         v = self.packed["v"].view(self.width, -1)
         q_grad = q_grad.view(-1, v.shape[1])
         self.add_product("v", self.x0.view(-1, self.width).T, q_grad)
-        g.view(-1, self.width).addmm_(q_grad, v.T)
+        return self.plus_product(g.view(-1, self.width), q_grad, v.T).view_as(g)
 
     def _by_layer(self, *arrays: Tensor) -> Iterator[tuple[Tensor, ...]]:
         """U_l and the given (B, d, L, ...) of each layer as (B·d, ...)."""

@@ -7,12 +7,14 @@ two.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+
+from sk_dynint._products import onednn_product, prefers_onednn
 
 if TYPE_CHECKING:
     from sk_dynint.interactions._stack import InteractionStack
@@ -41,7 +43,7 @@ class StackKernel:
     r"""Logits of blocks of rows, and the gradients that follow from those of the logits.
 
     Every variant has the form ``X_l = X_{l-1} ∘ M_l + X_{l-1}``, where M_l, the interactions of
-    layer l, depends on X_0 only.  A subclass computes M, (B, d, L, W), in `mix`, and its
+    layer l, depends on X_0 only.  A subclass computes them, (B, d, W) each, in `mix`, and their
     gradients in `mix_backward`; the recursion and the output layer are here.  With g the
     gradient of X_l, that of M_l is ``g ∘ X_{l-1}`` and that of X_{l-1} is ``g ∘ M_l + g``.
 
@@ -67,6 +69,7 @@ class StackKernel:
         self.block = max(BLOCK, 4 * BLOCK // self.depth)  # products of few rows are slow
         self.dtype = dtype or stack.output.dtype
         self.device = stack.output.device
+        self.by_onednn = prefers_onednn(self.device, self.dtype)
         self.arrays: dict[tuple[Any, ...], Tensor] = {}
         self.packed: dict[str, Tensor] = {}
         self.gradients: dict[str, Tensor] = {}
@@ -89,9 +92,19 @@ class StackKernel:
         """Declare the packed arrays, by `pack`."""
         raise NotImplementedError
 
-    def pack(self, name: str, shape: tuple[int, ...], pieces: Any) -> None:
-        """Make the array `name`, zero but for the given (parameter, place, shape)."""
-        self.packed[name] = torch.zeros(shape, dtype=self.dtype, device=self.device)
+    def pack(
+        self, name: str, shape: tuple[int, ...], pieces: Any, *, by_column: int | None = None
+    ) -> None:
+        """Make the array `name`, zero but for the given (parameter, place, shape).
+
+        Its last axis may stand at `by_column` in memory: a tall matrix that lies there column by
+        column has a gradient that is a product with few rows, which is the faster one.
+        """
+        order = list(shape)
+        if by_column is not None:
+            order.insert(by_column, order.pop())
+        packed = torch.zeros(order, dtype=self.dtype, device=self.device)
+        self.packed[name] = packed if by_column is None else packed.movedim(by_column, -1)
         self.pieces += [Piece(p, name, place, size) for p, place, size in pieces]
 
     def sibling(self) -> Self:
@@ -141,6 +154,30 @@ class StackKernel:
             self.arrays[key] = torch.zeros(shape, dtype=dtype or self.dtype, device=self.device)
         return self.arrays[key]
 
+    def product(
+        self,
+        name: str,
+        left: Tensor,
+        right: Tensor,
+        bias: Tensor | None = None,
+        out: Tensor | None = None,
+    ) -> Tensor:
+        """``left @ right + bias``, in `out` or where it lasts until the next one of that name."""
+        if self.by_onednn:
+            result = onednn_product(left, right, bias)
+            return result if out is None else out.copy_(result)
+        if out is None:
+            out = self.array(name, len(left), right.shape[1])
+        if bias is None:
+            return torch.mm(left, right, out=out)
+        return torch.addmm(bias, left, right, out=out)
+
+    def plus_product(self, terms: Tensor, left: Tensor, right: Tensor) -> Tensor:
+        """``terms + left @ right``, in the place of `terms` or in new memory."""
+        if self.by_onednn:
+            return onednn_product(left, right, plus=terms)
+        return terms.addmm_(left, right)
+
     def forward(self, embedding: Tensor, training: bool = False) -> Tensor:
         """Logits of embeddings (B, F, D); with `training` all is kept that `backward` needs."""
         n_rows = len(embedding)
@@ -150,7 +187,7 @@ class StackKernel:
         self.x0 = x0 if x0.dtype == self.dtype else self.array("x0", *shape).copy_(x0)
         self.mixed = self.mix(self.x0)
         self.xs = [self.x0]
-        for layer, m in enumerate(self.mixed.unbind(2)):
+        for layer, m in enumerate(self.mixed):
             x = self.xs[-1]
             out = self.array(f"x{layer + 1 if training else 1}", *shape)
             self.xs.append(torch.addcmul(x, x, m, out=out))
@@ -164,25 +201,25 @@ class StackKernel:
         self.add_product("output", logit_grad.view(1, -1), self.xs[-1].view(n_rows, -1))
         g = torch.mul(logit_grad.view(-1, 1, 1), self.packed["output"], out=self.array("g", *shape))
         g_next = self.array("g_next", *shape)
-        for x, m in zip(reversed(self.xs[:-1]), reversed(self.mixed.unbind(2)), strict=True):
+        for x, m in zip(reversed(self.xs[:-1]), reversed(self.mixed), strict=True):
             torch.addcmul(g, g, m, out=g_next)
             torch.mul(g, x, out=m)  # its gradient takes the place of M_l
             g, g_next = g_next, g
-        self.mix_backward(self.mixed, g)
+        g = self.mix_backward(g)
         dtype = self.stack.output.dtype
         if g.dtype != dtype:  # a permutation that also converts would be slow
             g = self.array("x0_grad", *shape, dtype=dtype).copy_(g)
         self._split_embedding(out).copy_(self._split(g))
         self.kept = 1
 
-    def mix(self, x0: Tensor) -> Tensor:
-        """M of all layers, (B, d, L, W), and whatever `mix_backward` wants kept."""
+    def mix(self, x0: Tensor) -> Sequence[Tensor]:
+        """M_l of each layer, (B, d, W), and whatever `mix_backward` wants kept."""
         raise NotImplementedError
 
-    def mix_backward(self, mixed_grad: Tensor, g: Tensor) -> None:
-        """Add the gradients of the packed arrays up, and that of ``x0`` to `g`.
+    def mix_backward(self, g: Tensor) -> Tensor:
+        """Add the gradients of the packed arrays up; return `g` plus that of ``x0``.
 
-        `mixed_grad` stands where `mix` left M.
+        The gradients of M_l stand where `mix` left M_l.
         """
         raise NotImplementedError
 
@@ -190,7 +227,11 @@ class StackKernel:
         """Add ``left @ right`` to the gradient of a packed array, summed in its precision."""
         right = right.reshape(-1, right.shape[-1])
         gradient = self.gradients[name][index].view(len(left), -1)
-        if gradient.dtype == self.dtype:
+        if gradient.stride(0) < gradient.stride(1):  # by column
+            gradient, left, right = gradient.T, right.T, left.T
+        if self.by_onednn and len(left) > 1:
+            self._add(gradient, onednn_product(left, right))
+        elif gradient.dtype == self.dtype:
             gradient.addmm_(left, right, beta=self.kept)
         else:
             self._add(gradient, left @ right)
@@ -219,7 +260,7 @@ class StackKernel:
 class StaticProduct:
     """``W_l X_0`` of all layers in one product; for kernels whose layers have a `weight`."""
 
-    def __init__(self, kernel: StackKernel) -> None:
+    def __init__(self, kernel: StackKernel, by_column: int | None = 0) -> None:
         self.kernel = kernel
         n, width, inner = kernel.n_layers, kernel.width, kernel.inner_width
         kernel.pack(
@@ -229,23 +270,23 @@ class StaticProduct:
                 (layer.weight, (i, slice(inner), slice(inner)), (inner, inner))
                 for i, layer in enumerate(kernel.layers)
             ),
+            by_column=by_column,
         )
 
     def forward(self, x0: Tensor) -> Tensor:
         """(B, d, W) -> (B, d, L, W)."""
         k = self.kernel
-        out = k.array("static", *x0.shape[:2], k.n_layers, k.width)
         weight = k.packed["weight"].view(-1, k.width)
-        torch.mm(x0.view(-1, k.width), weight.T, out=out.view(-1, len(weight)))
-        return out
+        out = k.product("static", x0.view(-1, k.width), weight.T)
+        return out.view(*x0.shape[:2], k.n_layers, k.width)
 
-    def backward(self, grad: Tensor, g: Tensor) -> None:
-        """Gradients of the weights, and of ``x0``, which is added to `g`."""
+    def backward(self, grad: Tensor, g: Tensor) -> Tensor:
+        """Gradients of the weights; `g` plus that of ``x0``."""
         k = self.kernel
         weight = k.packed["weight"].view(-1, k.width)
         grad = grad.view(-1, len(weight))
         k.add_product("weight", grad.T, k.x0)
-        g.view(-1, k.width).addmm_(grad, weight)
+        return k.plus_product(g.view(-1, k.width), grad, weight).view_as(g)
 
 
 class Gates:
@@ -289,6 +330,7 @@ class Gates:
                 (g.output.weight, (i, ..., slice(n_outputs), h), (*groups, n_hidden))
                 for i, g in enumerate(gates)
             ),
+            by_column=1,
         )
         kernel.pack(
             "gate_out_bias",
@@ -296,34 +338,35 @@ class Gates:
             ((g.output.bias, (i, ..., slice(n_outputs)), groups) for i, g in enumerate(gates)),
         )
 
-    def forward(self, x0: Tensor) -> Tensor:
-        """(B, d, W) -> (B, L, outputs)."""
+    def forward(self, x0: Tensor) -> list[Tensor]:
+        """(B, d, W) -> (B, outputs) of each layer."""
         k, p = self.kernel, self.kernel.packed
         n_rows = len(x0)
-        self.h = k.array("hidden", n_rows, k.n_layers * self.hidden)
         weight = p["gate_in"].view(k.n_layers * self.hidden, -1)
-        torch.addmm(p["gate_in_bias"].view(-1), x0.view(n_rows, -1), weight.T, out=self.h)
+        self.h = k.product("hidden", x0.view(n_rows, -1), weight.T, p["gate_in_bias"].view(-1))
         self.h.relu_()
-        out = k.array("gate", n_rows, k.n_layers, self.outputs)
-        for i, h in self._by_layer(self.h):
-            weight, bias = p["gate_out"][i].view(-1, self.hidden), p["gate_out_bias"][i].view(-1)
-            torch.addmm(bias, h, weight.T, out=out[:, i])
-        return out
+        layers = zip(self._by_layer(self.h), p["gate_out"], p["gate_out_bias"], strict=True)
+        return [
+            k.product(f"gate{i}", h, weight.view(-1, self.hidden).T, bias.view(-1))
+            for i, (h, weight, bias) in enumerate(layers)
+        ]
 
     def backward(self, grad: Tensor) -> None:
-        """Gradients of the networks; none of their input (paper, 3.2)."""
+        """Gradients of the networks, (B, L, outputs) given; none of their input (paper, 3.2)."""
         k = self.kernel
         h_grad = k.array("hidden_grad", *self.h.shape)
-        for (i, h), (_, out) in zip(self._by_layer(self.h), self._by_layer(h_grad), strict=True):
-            k.add_product("gate_out", grad[:, i].T, h, i)
-            torch.mm(grad[:, i], k.packed["gate_out"][i].view(-1, self.hidden), out=out)
+        layers = zip(self._by_layer(self.h), self._by_layer(h_grad), grad.unbind(1), strict=True)
+        for i, (h, out, g) in enumerate(layers):
+            g = g.contiguous()
+            k.add_product("gate_out", g.T, h, i)
+            k.product("", g, k.packed["gate_out"][i].view(-1, self.hidden), out=out)
         h_grad.mul_(self.h.sign())
         k.add_sum("gate_out_bias", grad)
         k.add_sum("gate_in_bias", h_grad)
         k.add_product("gate_in", h_grad.T, k.x0.flatten(1))
 
-    def _by_layer(self, hidden: Tensor) -> Iterator[tuple[int, Tensor]]:
-        return enumerate(hidden.view(len(hidden), self.kernel.n_layers, -1).unbind(1))
+    def _by_layer(self, hidden: Tensor) -> Sequence[Tensor]:
+        return hidden.view(len(hidden), self.kernel.n_layers, -1).unbind(1)
 
 
 class SigmoidGates(Gates):
@@ -331,8 +374,11 @@ class SigmoidGates(Gates):
 
     def apply(self, x0: Tensor, array: Tensor, out: Tensor) -> Tensor:
         """``G ∘ array``, (B, d, L, outputs), the same G for every d."""
-        self.gate = self.forward(x0).sigmoid_().mul_(2).unsqueeze(1)
-        return torch.mul(array, self.gate, out=out)
+        k = self.kernel
+        self.gate = k.array("gates", len(x0), 1, k.n_layers, self.outputs)
+        for gate, net in zip(self.gate[:, 0].unbind(1), self.forward(x0), strict=True):
+            torch.sigmoid(net, out=gate)
+        return torch.mul(array, self.gate.mul_(2), out=out)
 
     def apply_backward(self, grad: Tensor, array: Tensor) -> None:
         """Gradients of the networks; turn `grad` into that of `array`, which is overwritten."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -17,13 +19,14 @@ class PINKernel(StackKernel):
         """Pack W."""
         self.static = StaticProduct(self)
 
-    def mix(self, x0: Tensor) -> Tensor:
+    def mix(self, x0: Tensor) -> Sequence[Tensor]:
         """One product for all layers."""
-        return self.static.forward(x0)
+        self.joined = self.static.forward(x0)
+        return self.joined.unbind(2)
 
-    def mix_backward(self, mixed_grad: Tensor, g: Tensor) -> None:
+    def mix_backward(self, g: Tensor) -> Tensor:
         """And two."""
-        self.static.backward(mixed_grad, g)
+        return self.static.backward(self.joined, g)
 
 
 class PIN(InteractionLayer):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sk_dynint.interactions import PIN, VARIANTS, InteractionStack
 from sk_dynint.interactions._kernel import padded
+from tests.conftest import NEEDS_ONEDNN
 from tests.references import randomize
 
 EVERY_VARIANT = pytest.mark.parametrize("variant", VARIANTS)
@@ -32,9 +33,11 @@ def by_autograd(stack, embedding, logit_grad):
     return [logit.detach(), embedding.grad, *(p.grad for p in twin.parameters())]
 
 
-def by_kernel(stack, embedding, logit_grad, block, dtype=None):
+def by_kernel(stack, embedding, logit_grad, block, dtype=None, by_onednn=None):
     """The same, in blocks of rows."""
     kernel = stack.find_kernel()(stack, dtype)
+    if by_onednn is not None:
+        kernel.by_onednn = by_onednn
     kernel.load()
     kernel.start()
     parts = []
@@ -74,6 +77,20 @@ def test_kernel_is_autograd(
     for ours, theirs in zip(found, expected, strict=True):
         # A small entry may be what is left of large ones, so the largest gives the scale.
         assert (ours - theirs).abs().max() <= 1e-10 * theirs.abs().max() + 1e-12
+
+
+@EVERY_VARIANT
+@pytest.mark.parametrize("by_onednn", [False, pytest.param(True, marks=NEEDS_ONEDNN)])
+@pytest.mark.parametrize("sizes", [(5, 4, 2), (33, 8, 4), (5, 8, 8), (40, 2, 1)])
+def test_single_precision_by_either_library(variant, by_onednn, sizes):
+    n_fields, embedding_dim, n_subspaces = sizes
+    stack = make_stack(variant, n_fields, embedding_dim, n_subspaces=n_subspaces, n_layers=2)
+    data = torch.randn(23, n_fields, embedding_dim), torch.randn(23)
+    expected = by_autograd(stack, *data)
+    found = by_kernel(stack.float(), *(t.float() for t in data), 10, by_onednn=by_onednn)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.dtype == torch.float32
+        assert (ours - theirs).abs().max() <= 1e-5 * theirs.abs().max()
 
 
 @EVERY_VARIANT

@@ -1,0 +1,88 @@
+"""Matrix products on processors where torch's usual library is not the fastest.
+
+torch hands single-precision products to MKL, which keeps to AVX2 on processors that are not
+Intel's.  oneDNN, which torch has for half precision and convolutions, uses AVX-512 on all of them:
+twice as many operations a second where there is AVX-512 and MKL does without.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+SMALL = 2**17
+"""Multiplications up to which oneDNN's preparations take longer than MKL's product."""
+
+
+@cache
+def _mkl_does_without_avx512() -> bool:
+    """Whether the processor is AMD's, with AVX-512, and torch was built with both libraries."""
+    if not hasattr(torch.cpu, "get_capabilities"):  # an older torch
+        return False
+    return (
+        "AMD" in torch.cpu.get_capabilities().get("cpu_name", "")
+        and torch.backends.cpu.get_cpu_capability() == "AVX512"
+        and torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    )
+
+
+def prefers_onednn(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether :func:`onednn_product` is the faster way to multiply such matrices."""
+    return device.type == "cpu" and dtype == torch.float32 and _mkl_does_without_avx512()
+
+
+def onednn_product(
+    left: Tensor, right: Tensor, bias: Tensor | None = None, plus: Tensor | None = None
+) -> Tensor:
+    """``left @ right``, with a row `bias` or a matrix `plus` added; always new memory.
+
+    `right` has to be contiguous, or its transpose: with gaps between its rows, oneDNN takes a
+    thousand times as long.  A `left` that is not contiguous is copied.
+    """
+    operation: Any = torch.ops.mkldnn._linear_pointwise
+    if plus is not None:
+        return operation.binary(left, plus, right.T, bias, "add")
+    return operation(left, right.T, bias, "none", [], "")
+
+
+class _Linear(torch.autograd.Function):
+    """``x @ weight.T + bias`` of a dense matrix, whose gradient lies in memory as it does."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        if x.is_contiguous():
+            return onednn_product(x, weight.T, bias)
+        y = onednn_product(weight, x.T).T
+        return y if bias is None else y.add_(bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        of_x, of_weight, of_bias = ctx.needs_input_grad
+        x_grad = None
+        if of_x and x.is_contiguous():
+            x_grad = onednn_product(grad, weight)
+        elif of_x:
+            x_grad = onednn_product(weight.T, grad.contiguous().T).T
+        weight_grad = onednn_product(grad.T, x) if of_weight else None
+        return x_grad, weight_grad, grad.sum(0) if of_bias else None
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Do what :func:`torch.nn.functional.linear` does; (..., n) and (m, n) -> (..., m)."""
+    worthwhile = x.numel() * len(weight) > SMALL and not torch.is_autocast_enabled(x.device.type)
+    if not (worthwhile and prefers_onednn(x.device, x.dtype)):
+        return functional.linear(x, weight, bias)
+    rows = x.flatten(0, -2)
+    if not rows.T.is_contiguous():
+        rows = rows.contiguous()
+    y: Tensor = _Linear.apply(rows, weight, bias)  # type: ignore[no-untyped-call]
+    return y.reshape(*x.shape[:-1], len(weight))
