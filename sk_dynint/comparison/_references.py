@@ -126,7 +126,7 @@ class LightGBM(Reference):
         train = lightgbm.Dataset(
             self.encoder_.fit_transform(Z), y, categorical_feature=list(range(len(text)))
         )
-        stopping = {}
+        stopping: dict[str, Any] = {}
         if X_val is not None:
             valid = lightgbm.Dataset(self._encode(X_val), y_val, reference=train)
             callbacks = [lightgbm.early_stopping(self.patience, verbose=False)]
@@ -139,7 +139,7 @@ class LightGBM(Reference):
         return self.encoder_.transform(plain_columns(X))
 
     def _predict(self, X: pd.DataFrame) -> Floats:
-        return self.model_.predict(self._encode(X))
+        return np.asarray(self.model_.predict(self._encode(X)))
 
 
 class CatBoost(Reference):
