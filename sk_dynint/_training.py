@@ -297,10 +297,13 @@ class CTRNet(NeuralNet):
         rows = torch.from_numpy(codes).to(self.device)
         n_rows = len(rows)
         if n_rows <= A_FEW:
-            with torch.inference_mode(), one_thread():
+            with one_thread(), torch.inference_mode():
                 logits = self.module_(rows)
+        elif n_rows <= NOT_MANY:
+            with one_thread():
+                logits = Engine(self.module_, n_threads=1).logits(rows)
         else:
-            engine = Engine(self.module_, n_threads=1 if n_rows <= NOT_MANY else None)
+            engine = Engine(self.module_)
             with engine.workers.running():
                 logits = engine.logits(rows)
         return logits.cpu().numpy().astype(np.float64)

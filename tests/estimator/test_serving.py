@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from sk_dynint import BaselineClassifier, DynIntClassifier
 from tests.conftest import fast, make_clicks
@@ -55,6 +56,24 @@ def test_threads_predict_long_tables():
     with ThreadPoolExecutor(3) as pool:
         for found in pool.map(model.predict_proba, [X] * 3):
             np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("n_rows", [1, 64, 65, 500, 1024])
+def test_few_rows_are_no_work_for_several_threads(n_rows):
+    """Threads that share a small operation wait for whoever has one of the cores."""
+    X, _ = make_clicks(n_rows)
+    model = fast().fit(*make_clicks())
+    seen = []
+    model.net_.module_.embedding.register_forward_hook(
+        lambda *_: seen.append(torch.get_num_threads())
+    )
+    torch.set_num_threads(2)
+    try:
+        model.predict_proba(X)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert set(seen) == {1}
 
 
 def test_an_array_is_warned_about_once(clicks):
