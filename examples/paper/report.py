@@ -3,7 +3,8 @@
     python examples/paper/report.py paper_runs.csv --page docs/reproduction.md
 
 fills every block ``<!-- begin table1 -->`` ... ``<!-- end table1 -->`` of the page.  Without CSV
-files the blocks get the paper's figures and places for ours.
+files the blocks get the paper's figures and places for ours.  A block ``ranking DATA GRID`` gets
+the models of Table 1 from the best down, with intervals of their means.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 import pandas as pd
 from experiments import COLUMNS, EXPERIMENTS, Store, averaged, chosen, frame_of, made, summary
 from published import CAVEATS, NAMES, PUBLISHED
+from scipy import stats
 from spaces import N_CONFIGURATIONS
 
 from sk_dynint import summarize
@@ -74,6 +76,26 @@ def to_markdown(
         title += f"  Each model: {best if n > 1 else 'one configuration'}."
     notes = "\n".join(f"* {text}" for text in CAVEATS[name]) if caveats else ""
     return "\n\n".join(filter(None, [title, body, notes]))
+
+
+def ranking(runs: pd.DataFrame, data: str, grid: str, n_configurations: int | None = None) -> str:
+    """Return Table 1 from the best model down, with 95 % intervals; nothing without runs."""
+    scores = scores_of("table1", runs, data, grid, n_configurations)
+    if scores.empty:
+        return ""
+    n = scores["n_seeds"]
+    half = scores["auc_sd"] / n**0.5 * stats.t.ppf(0.975, n - 1)
+    header = ["model", "AUC", "seeds", f"AUC − {REFERENCE}, same seeds"]
+    rows = [
+        [
+            line["group"],
+            _mean_sd(line, "auc"),
+            str(int(line["n_seeds"])),
+            _difference(line["group"], line),
+        ]
+        for _, line in scores.assign(auc_sd=half).sort_values("auc", ascending=False).iterrows()
+    ]
+    return _markdown(header, rows)
 
 
 def _size(runs: pd.DataFrame, data: str, grid: str) -> str:
@@ -216,7 +238,16 @@ def fill(page: str, runs: pd.DataFrame, n_configurations: int | None = None) -> 
         notes = "\n".join(f"* {text}" for text in CAVEATS[name])
         text = "\n\n".join([*(parts or _unfilled(name)), notes])
         page = block.sub(lambda match, text=text: f"{match[1]}{text}\n\n{match[2]}", page)
-    return page
+    block = re.compile(
+        r"(<!-- begin ranking (\w+) (\w+) -->\n).*?(<!-- end ranking \2 \3 -->)", re.DOTALL
+    )
+
+    def ranked(match: re.Match[str]) -> str:
+        begin, data, grid, end = match.groups()
+        text = ranking(runs, data, grid, n_configurations)
+        return f"{begin}{text}\n{end}" if text else match[0]
+
+    return block.sub(ranked, page)
 
 
 def _unfilled(name: str) -> list[str]:

@@ -105,6 +105,21 @@ def test_page_is_filled_between_its_markers(results):
         assert text in filled
 
 
+def test_a_ranking_has_the_best_first_with_intervals(results):
+    page = "<!-- begin ranking synthetic quick -->\nold\n<!-- end ranking synthetic quick -->\n"
+    assert report.fill(page, report.EMPTY) == page
+    lines = report.fill(page, results).splitlines()
+    counting = experiments.chosen(results, "table1", "synthetic", "quick")
+    groups = counting.groupby("group")["auc"]
+    assert len(lines) == 2 + 2 + len(groups)
+    best = groups.mean().idxmax()
+    low, high = sorted(groups.get_group(best))
+    half = 12.7062 * (high - low) / 2  # two seeds: deviation / √2 is half their distance
+    mean = f"{(low + high) / 2:.4f} ± {half:.4f}".replace("0.", ".")
+    assert lines[3].startswith(f"| {best} | {mean} | 2 |")
+    assert report.fill("\n".join(lines), results).splitlines() == lines
+
+
 def test_command_fills_a_page(results, tmp_path):
     page = tmp_path / "page.md"
     page.write_text("above\n<!-- begin table3 -->\nold\n<!-- end table3 -->\nbelow\n")
