@@ -140,7 +140,7 @@ class StackKernel:
             torch._foreach_add_(list(self.gradients.values()), list(other.gradients.values()))
         for p, name, place, _ in self.pieces:
             if p.requires_grad:
-                p.grad = self.gradients[name][place].reshape(p.shape)
+                p.grad = self.gradients[name][place].reshape(p.shape).contiguous()
         output = self.gradients["output"].sum(0)[: self.inner_width]
         if self.stack.output.requires_grad:
             self.stack.output.grad = output.view(self.stack.n_repeats, -1).sum(0)
