@@ -25,6 +25,11 @@ BLOCK = 256
 do not."""
 
 
+FEW_ENTRIES = 2048
+"""Up to so many entries, MKL is the faster one to sum over many rows in a product: oneDNN copies
+the transposed factor first."""
+
+
 class Piece(NamedTuple):
     """Where a parameter, in a certain shape, stands in the packed array of that name."""
 
@@ -229,7 +234,7 @@ class StackKernel:
         gradient = self.gradients[name][index].view(len(left), -1)
         if gradient.stride(0) < gradient.stride(1):  # by column
             gradient, left, right = gradient.T, right.T, left.T
-        if self.by_onednn and len(left) > 1:
+        if self.by_onednn and gradient.numel() > FEW_ENTRIES:
             self._add(gradient, onednn_product(left, right))
         elif gradient.dtype == self.dtype:
             gradient.addmm_(left, right, beta=self.kept)
