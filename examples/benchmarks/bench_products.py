@@ -1,0 +1,92 @@
+"""torch.mm beside oneDNN: matrix products alone, and the gradients of a training step.
+
+    python examples/benchmarks/bench_products.py
+
+First the products of `pin` in a block of rows, with 39 fields, embedding_dim 16 and three layers in
+one product: X_0 W^T, the gradient of X_0 from that of its product, the gradient of W; GFLOP/s of
+one thread, medians of 30.  Then all gradients of a batch of 4,096 rows, by all threads, both
+libraries by turns; milliseconds, medians of 20.
+"""
+
+# %%
+import argparse
+from functools import partial
+
+import numpy as np
+import torch
+from bench_speed import LAYERS, RANKS, REDUCTION, VARIANTS, encode
+from peers import BATCH, DIM, FIELDS, seconds
+
+from sk_dynint._engine import Engine
+from sk_dynint._module import CTRModule
+from sk_dynint._products import onednn_product, prefers_onednn
+from sk_dynint.datasets import make_ctr_classification
+from sk_dynint.interactions import VARIANTS as LAYER_OF
+from sk_dynint.interactions import InteractionStack
+
+SHAPES = {1: (4096, 40, 120), 4: (1024, 156, 468), 16: (1024, 624, 1872)}
+LIBRARIES = {"torch.mm": torch.mm, "oneDNN": onednn_product}
+
+
+# %%
+def rates(multiply, n_rows, width, n_outputs):
+    """GFLOP/s of the three products."""
+    x, grad = torch.randn(n_rows, width), torch.randn(n_rows, n_outputs)
+    weight = torch.randn(width, n_outputs).T
+    for left, right in [(x, weight.T), (grad, weight), (x.T, grad)]:
+        times = [seconds(partial(multiply, left, right)) for _ in range(33)][3:]
+        yield 2 * n_rows * width * n_outputs / np.median(times) / 1e9
+
+
+def gradient_times(variant, n_subspaces, data):
+    """Milliseconds by each library."""
+    options = {"reduction": REDUCTION, "rank": min(RANKS.get(variant, 1), FIELDS * n_subspaces)}
+    wanted = {"pin": [], "da": ["reduction"]}.get(variant, options)
+    body = partial(
+        InteractionStack,
+        layer=LAYER_OF[variant],
+        n_layers=LAYERS,
+        n_subspaces=n_subspaces,
+        **{name: options[name] for name in wanted},
+    )
+    engine = Engine(CTRModule(data.encoder.cardinalities_, DIM, body))
+    rows = np.random.default_rng(0).integers(len(data.codes), size=(22, BATCH))
+    times = {name: [] for name in LIBRARIES}
+    with engine.workers.running():
+        for chosen in rows:
+            codes = torch.from_numpy(data.codes[chosen])
+            target = torch.from_numpy(np.asarray(data.y)[chosen])
+            for name in times:
+                for learner in engine.learners:
+                    learner.by_onednn = name == "oneDNN"
+                work = partial(engine.gradients, codes, target, torch.ones(BATCH))
+                times[name].append(1e3 * seconds(work))
+    return [np.median(all_times[2:]) for all_times in times.values()]
+
+
+# %%
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rows", type=int, default=800_000)
+    args = parser.parse_args()
+    chosen = prefers_onednn(torch.device("cpu"), torch.float32)
+    print(f"sk_dynint takes {'oneDNN' if chosen else 'torch.mm'} on this processor.\n")
+
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    print("| | library | product | gradient of X_0 | gradient of W |\n|---|---|---|---|---|")
+    for h, shape in SHAPES.items():
+        for library, multiply in LIBRARIES.items():
+            figures = " | ".join(f"{rate:.0f}" for rate in rates(multiply, *shape))
+            print(f"| h = {h}: {' × '.join(map(str, shape))} | {library} | {figures} |")
+    torch.set_num_threads(n_threads)
+
+    data, _ = encode(*make_ctr_classification(args.rows, random_state=0), 2)
+    print("\n|", " | ".join(["", *(f"h = {h}" for h in SHAPES)]), "|\n|---|---|---|---|")
+    for variant in VARIANTS:
+        cells = ("{:.1f} → {:.1f}".format(*gradient_times(variant, h, data)) for h in SHAPES)
+        print(f"| `{variant}` |", " | ".join(cells), "|")
+
+
+if __name__ == "__main__":
+    main()
