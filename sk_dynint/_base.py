@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable
 from fnmatch import fnmatch
 from numbers import Integral, Real
@@ -40,6 +39,7 @@ from sk_dynint._training import (
 )
 from sk_dynint.optim import OPTIMIZERS, RowAdam
 from sk_dynint.preprocessing import FieldEncoder, check_table
+from sk_dynint.preprocessing._threads import warnings_ignored
 
 SMALL_TABLE = 128
 """Up to this many rows, `batch_size="auto"` trains on all of them at once, sorted and in float64,
@@ -263,8 +263,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         nothing = torch.nn.Parameter(torch.zeros(1, 1, device=self.device))
         optimizer([nothing], **options)
         optimizer([nothing], **options | table_options)
-        with warnings.catch_warnings(), seeded(0, self.device):
-            warnings.simplefilter("ignore")  # one field is no case to warn about
+        with seeded(0, self.device), warnings_ignored():  # one field is no case to warn about
             make_body(1, self._embedding_dim())
         return make_body
 

@@ -7,7 +7,6 @@ indices (a test compares the two) in a tenth of the time, or less.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from ._arrow import arrow_keys, arrow_positions, is_arrow_backed
 from ._columns import Column, from_key, to_keys
 from ._field import FIRST_KEPT, SHORT, Field, Indices
+from ._threads import warnings_ignored
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,9 +116,8 @@ def fit_ordinal_encoder(fields: Sequence[CategoricalField]) -> OrdinalEncoder | 
         for j, field in enumerate(fields)
     ]
     encoder = OrdinalEncoder(cols=list(range(len(fields))), mapping=mapping)
-    with warnings.catch_warnings():
-        # category-encoders reads a pandas option that pandas 3 deprecates.
-        warnings.filterwarnings("ignore", "'future.no_silent_downcasting'", DeprecationWarning)
+    # category-encoders reads a pandas option that pandas 3 deprecates.
+    with warnings_ignored("'future.no_silent_downcasting'"):
         return encoder.fit(pd.DataFrame([[np.nan] * len(fields)], dtype=object))
 
 

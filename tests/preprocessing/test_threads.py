@@ -1,6 +1,8 @@
 """The same indices and the same encoder, whatever the number of threads."""
 
 import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
@@ -12,6 +14,7 @@ from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
 from sk_dynint.preprocessing import FieldEncoder, _threads
+from sk_dynint.preprocessing._threads import warnings_ignored
 
 from .test_encoder import BINNINGS, ROWS, assert_same_encoder, make_frame
 from .test_levels import STORES
@@ -88,3 +91,25 @@ def test_who_works():
     assert workers(100) == here
     with threadpool_limits(1, "openmp"):
         assert workers(10**6) == here
+
+
+def test_warnings_stay_ignored_while_other_threads_come_and_go():
+    """Whoever came first puts his filters back, so the second has to wait."""
+    filters = list(warnings.filters)
+    inside, left = threading.Event(), threading.Event()
+
+    def second():
+        with warnings_ignored("an old"):
+            inside.set()
+            left.wait(10)
+            warnings.warn("an old option", stacklevel=1)
+
+    with ThreadPoolExecutor(1) as pool:
+        with warnings_ignored("an old"):
+            done = pool.submit(second)
+            inside.wait(0.1)
+        left.set()
+        done.result()
+    assert list(warnings.filters) == filters
+    with warnings_ignored("an old"), pytest.raises(UserWarning, match="another"):
+        warnings.warn("another", stacklevel=1)
