@@ -22,7 +22,7 @@ from sk_dynint.datasets import make_ctr_classification
 from sk_dynint.optim import FTRL
 
 PARTS = {  # the first that has a word of the operation's name
-    "matrix products": ("mm", "mv"),
+    "matrix products": ("mm", "mv", "linear"),
     "rows of the table": ("index", "sort", "embedding", "nonzero", "arange"),
     "permutation of axes": ("copy_",),
     "elementwise": ("",),
@@ -54,7 +54,8 @@ def profiled(variant, n_subspaces, data):
     finally:
         FTRL.step = plain_step
     for event in profiler.events():
-        if event.name.startswith("aten::") and not inside_optimizer(event):
+        ours = event.name.startswith(("aten::", "mkldnn::"))
+        if ours and not inside_optimizer(event):
             part = next(p for p, words in PARTS.items() if any(w in event.name for w in words))
             parts[part] += event.self_cpu_time_total / 1e3
     parts = {name: ms / n_steps for name, ms in parts.items()}
