@@ -51,7 +51,7 @@ def test_left_may_be_a_part_of_something():
 
 
 @pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize("shape", [(7, 5), (2, 7, 5), (1, 5), (7, 1)])
+@pytest.mark.parametrize("shape", [(7, 5), (2, 7, 5), (1, 5), (7, 1), (5,)])
 @pytest.mark.parametrize("transposed", [False, True])
 def test_linear_is_that_of_torch(everywhere, shape, bias, transposed):
     x = torch.randn(*shape[::-1]).permute(*reversed(range(len(shape)))).detach()

@@ -58,7 +58,7 @@ class DynamicGeneratedParametersKernel(StackKernel):
         for i, (u, sq, out) in enumerate(self._by_layer(self.sq, q_grad)):
             m_grad = self.mixed[i].view(-1, self.width)
             self.add_product("u", m_grad.T, sq, i)
-            self.product("", m_grad, u, out=out)
+            self.product(out, m_grad, u)
         self.gates.apply_backward(q_grad, self.q)
         v = self.packed["v"].view(self.width, -1)
         q_grad = q_grad.view(-1, v.shape[1])

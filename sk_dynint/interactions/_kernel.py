@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from sk_dynint._products import onednn_product, prefers_onednn
+from sk_dynint._products import onednn_pays, onednn_product, prefers_onednn
 
 if TYPE_CHECKING:
     from sk_dynint.interactions._stack import InteractionStack
@@ -160,26 +160,21 @@ class StackKernel:
         return self.arrays[key]
 
     def product(
-        self,
-        name: str,
-        left: Tensor,
-        right: Tensor,
-        bias: Tensor | None = None,
-        out: Tensor | None = None,
+        self, out: str | Tensor, left: Tensor, right: Tensor, bias: Tensor | None = None
     ) -> Tensor:
         """``left @ right + bias``, in `out` or where it lasts until the next one of that name."""
-        if self.by_onednn:
+        if self.by_onednn and onednn_pays(left, right):
             result = onednn_product(left, right, bias)
-            return result if out is None else out.copy_(result)
-        if out is None:
-            out = self.array(name, len(left), right.shape[1])
+            return result if isinstance(out, str) else out.copy_(result)
+        if isinstance(out, str):
+            out = self.array(out, len(left), right.shape[1])
         if bias is None:
             return torch.mm(left, right, out=out)
         return torch.addmm(bias, left, right, out=out)
 
     def plus_product(self, terms: Tensor, left: Tensor, right: Tensor) -> Tensor:
         """``terms + left @ right``, in the place of `terms` or in new memory."""
-        if self.by_onednn:
+        if self.by_onednn and onednn_pays(left, right):
             return onednn_product(left, right, plus=terms)
         return terms.addmm_(left, right)
 
@@ -234,7 +229,7 @@ class StackKernel:
         gradient = self.gradients[name][index].view(len(left), -1)
         if gradient.stride(0) < gradient.stride(1):  # by column
             gradient, left, right = gradient.T, right.T, left.T
-        if self.by_onednn and gradient.numel() > FEW_ENTRIES:
+        if self.by_onednn and gradient.numel() > FEW_ENTRIES and onednn_pays(left, right):
             self._add(gradient, onednn_product(left, right))
         elif gradient.dtype == self.dtype:
             gradient.addmm_(left, right, beta=self.kept)
@@ -364,7 +359,7 @@ class Gates:
         for i, (h, out, g) in enumerate(layers):
             g = g.contiguous()
             k.add_product("gate_out", g.T, h, i)
-            k.product("", g, k.packed["gate_out"][i].view(-1, self.hidden), out=out)
+            k.product(out, g, k.packed["gate_out"][i].view(-1, self.hidden))
         h_grad.mul_(self.h.sign())
         k.add_sum("gate_out_bias", grad)
         k.add_sum("gate_in_bias", h_grad)
