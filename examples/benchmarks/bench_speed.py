@@ -248,16 +248,31 @@ def print_table(rows):
 
 
 def plot(rows, path):
-    """Measured step and its floor, a panel for each vocabulary."""
+    """Measured steps as bars, their floors as marks, a panel for each vocabulary."""
     import matplotlib.pyplot as plt
 
-    panels = pd.DataFrame(rows).groupby("levels", sort=False)
-    figure, axes = plt.subplots(len(panels), figsize=(8, 5 * len(panels)), squeeze=False)
+    panels = list(pd.DataFrame(rows).groupby("levels", sort=False))
+    heights = [len(part) for _, part in panels]
+    figure, axes = plt.subplots(
+        len(panels),
+        figsize=(8, 0.2 * sum(heights) + len(panels)),
+        height_ratios=heights,
+        squeeze=False,
+        layout="constrained",
+    )
+    floors = {
+        "floor_ms": ("floor by the rate of torch.mm", "black"),
+        "strict_floor_ms": ("floor by the rate of the fastest GEMM", "tab:orange"),
+    }
     for axis, (levels, part) in zip(axes[:, 0], panels, strict=True):
-        part.plot.barh("model", ["step_ms", "floor_ms"], ax=axis, title=f"{levels:,} levels")
-        axis.set(xlabel="ms a training step", ylabel="")
-        axis.invert_yaxis()
-    figure.savefig(path, bbox_inches="tight", dpi=100)
+        axis.barh(part["model"], part["step_ms"], color="tab:blue", alpha=0.6)
+        for name, (label, color) in floors.items():
+            axis.scatter(part[name], part["model"], marker="|", s=90, color=color, label=label)
+        axis.set(title=f"{levels:,} levels", xlabel="ms a training step", ylim=(len(part), -1))
+        axis.margins(x=0.01)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=2)
+    figure.savefig(path, dpi=100)
 
 
 # %%
