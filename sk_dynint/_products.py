@@ -47,9 +47,11 @@ def onednn_product(
 ) -> Tensor:
     """``left @ right``, with a row `bias` or a matrix `plus` added; always new memory.
 
-    `right` has to be contiguous, or its transpose: with gaps between its rows, oneDNN takes a
-    thousand times as long.  A `left` that is not contiguous is copied.
+    Copied are a `left` that is not contiguous, by oneDNN, and a `right` with gaps between its rows,
+    here: oneDNN would take a thousand times as long.
     """
+    if not (right.is_contiguous() or right.T.is_contiguous()):
+        right = right.contiguous()
     operation: Any = torch.ops.mkldnn._linear_pointwise
     if plus is not None:
         return operation.binary(left, plus, right.T, bias, "add")
@@ -76,7 +78,7 @@ class _Linear(torch.autograd.Function):
         if of_x and x.is_contiguous():
             x_grad = onednn_product(grad, weight)
         elif of_x:
-            x_grad = onednn_product(weight.T, grad.contiguous().T).T
+            x_grad = onednn_product(weight.T, grad.T).T
         weight_grad = onednn_product(grad.T, x) if of_weight else None
         return x_grad, weight_grad, grad.sum(0) if of_bias else None
 

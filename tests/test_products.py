@@ -50,6 +50,24 @@ def test_left_may_be_a_part_of_something():
     torch.testing.assert_close(onednn_product(whole[:, 1], b), whole[:, 1] @ b)
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+def test_so_may_right(monkeypatch, transposed):
+    """It comes to oneDNN without the gaps between its rows, which cost a thousandfold."""
+    whole = torch.randn(5, 3, 4)
+    right = whole.permute(2, 1, 0)[:, 1] if transposed else whole[:, 1]
+    handed_over = []
+    operation = torch.ops.mkldnn._linear_pointwise
+    monkeypatch.setattr(
+        torch.ops.mkldnn,
+        "_linear_pointwise",
+        lambda x, weight, *rest: handed_over.append(weight) or operation(x, weight, *rest),
+    )
+    a = torch.randn(6, len(right))
+    torch.testing.assert_close(onednn_product(a, right), a @ right)
+    (weight,) = handed_over
+    assert weight.is_contiguous() or weight.T.is_contiguous()
+
+
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("shape", [(7, 5), (2, 7, 5), (1, 5), (7, 1), (5,)])
 @pytest.mark.parametrize("transposed", [False, True])
