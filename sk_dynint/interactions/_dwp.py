@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sk_dynint.interactions._gate import GateInput, GateNetwork
-from sk_dynint.interactions._kernel import BLOCK, Gates, StackKernel, StaticProduct
+from sk_dynint.interactions._kernel import BLOCK, Gates, StackKernel, pack_weights
 from sk_dynint.interactions._layer import InteractionLayer, glorot
 from sk_dynint.interactions._penalty import PenaltyKind, orthogonal_penalty
 
@@ -30,7 +30,7 @@ class DynamicWeightedParametersKernel(StackKernel):
         """Pack W and the generating networks."""
         self.rank = self.layers[0].rank
         self.block = max(BLOCK, self.block // self.rank)  # every head is a row of a product
-        self.static = StaticProduct(self, by_column=None)
+        pack_weights(self)
         self.gates = Gates(self, self.inner_width, n_groups=2 * self.rank)
 
     def mix(self, x0: Tensor) -> Sequence[Tensor]:

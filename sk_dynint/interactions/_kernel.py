@@ -257,21 +257,22 @@ class StackKernel:
         return embedding.view(*embedding.shape[:2], *sizes).permute(0, 3, 2, 1)
 
 
+def pack_weights(kernel: StackKernel, *, by_column: int | None = None) -> None:
+    """Pack the `weight` that each layer has, (L, W, W)."""
+    n, width, inner = kernel.n_layers, kernel.width, kernel.inner_width
+    pieces = (
+        (layer.weight, (i, slice(inner), slice(inner)), (inner, inner))
+        for i, layer in enumerate(kernel.layers)
+    )
+    kernel.pack("weight", (n, width, width), pieces, by_column=by_column)
+
+
 class StaticProduct:
     """``W_l X_0`` of all layers in one product; for kernels whose layers have a `weight`."""
 
-    def __init__(self, kernel: StackKernel, by_column: int | None = 0) -> None:
+    def __init__(self, kernel: StackKernel) -> None:
         self.kernel = kernel
-        n, width, inner = kernel.n_layers, kernel.width, kernel.inner_width
-        kernel.pack(
-            "weight",
-            (n, width, width),
-            (
-                (layer.weight, (i, slice(inner), slice(inner)), (inner, inner))
-                for i, layer in enumerate(kernel.layers)
-            ),
-            by_column=by_column,
-        )
+        pack_weights(kernel, by_column=0)
 
     def forward(self, x0: Tensor) -> Tensor:
         """(B, d, W) -> (B, d, L, W)."""
@@ -357,7 +358,6 @@ class Gates:
         h_grad = k.array("hidden_grad", *self.h.shape)
         layers = zip(self._by_layer(self.h), self._by_layer(h_grad), grad.unbind(1), strict=True)
         for i, (h, out, g) in enumerate(layers):
-            g = g.contiguous()
             k.add_product("gate_out", g.T, h, i)
             k.product(out, g, k.packed["gate_out"][i].view(-1, self.hidden))
         h_grad.mul_(self.h.sign())
