@@ -20,10 +20,10 @@ import numpy as np
 import pandas as pd
 from experiments import COLUMNS, EXPERIMENTS, Store, averaged, chosen, frame_of, made, summary
 from published import CAVEATS, NAMES, PUBLISHED
-from scipy import stats
 from spaces import N_CONFIGURATIONS
 
 from sk_dynint import summarize
+from sk_dynint.comparison._summary import paired_t
 
 TITLES = {
     "table1": "Table 1: all models",
@@ -79,21 +79,18 @@ def to_markdown(
 
 
 def ranking(runs: pd.DataFrame, data: str, grid: str, n_configurations: int | None = None) -> str:
-    """Return Table 1 from the best model down, with 95 % intervals; nothing without runs."""
-    scores = scores_of("table1", runs, data, grid, n_configurations)
-    if scores.empty:
+    """Return Table 1 from the best model down, with 95 % intervals; nothing without `pin`."""
+    counting = chosen(runs, "table1", data, grid, n_configurations)
+    counting = counting.assign(model=counting["group"])
+    if REFERENCE not in set(counting["model"]):
         return ""
-    n = scores["n_seeds"]
-    half = scores["auc_sd"] / n**0.5 * stats.t.ppf(0.975, n - 1)
+    means = counting.groupby("model")["auc"].agg(paired_t)
+    half = means.map(lambda interval: interval.high - interval.difference)
+    scores = summarize(counting, REFERENCE).assign(auc_sd=half).sort_values("auc", ascending=False)
     header = ["model", "AUC", "seeds", f"AUC − {REFERENCE}, same seeds"]
     rows = [
-        [
-            line["group"],
-            _mean_sd(line, "auc"),
-            str(int(line["n_seeds"])),
-            _difference(line["group"], line),
-        ]
-        for _, line in scores.assign(auc_sd=half).sort_values("auc", ascending=False).iterrows()
+        [str(model), _mean_sd(line, "auc"), f"{line['n_seeds']:.0f}", _difference(str(model), line)]
+        for model, line in scores.iterrows()
     ]
     return _markdown(header, rows)
 

@@ -118,6 +118,7 @@ def test_a_ranking_has_the_best_first_with_intervals(results):
     mean = f"{(low + high) / 2:.4f} ± {half:.4f}".replace("0.", ".")
     assert lines[3].startswith(f"| {best} | {mean} | 2 |")
     assert report.fill("\n".join(lines), results).splitlines() == lines
+    assert report.fill(page, results[results["model"] != "pin"]) == page
 
 
 def test_command_fills_a_page(results, tmp_path):
