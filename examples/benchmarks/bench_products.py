@@ -14,15 +14,14 @@ from functools import partial
 
 import numpy as np
 import torch
-from bench_speed import LAYERS, RANKS, REDUCTION, VARIANTS, encode
-from peers import BATCH, DIM, FIELDS, seconds
+from bench_speed import VARIANTS, encode, sizes
+from peers import BATCH, DIM, seconds
 
+from sk_dynint import DynIntClassifier
 from sk_dynint._engine import Engine
 from sk_dynint._module import CTRModule
 from sk_dynint._products import onednn_product, prefers_onednn
 from sk_dynint.datasets import make_ctr_classification
-from sk_dynint.interactions import VARIANTS as LAYER_OF
-from sk_dynint.interactions import InteractionStack
 
 SHAPES = {1: (4096, 40, 120), 4: (1024, 156, 468), 16: (1024, 624, 1872)}
 LIBRARIES = {"torch.mm": torch.mm, "oneDNN": onednn_product}
@@ -40,16 +39,8 @@ def rates(multiply, n_rows, width, n_outputs):
 
 def gradient_times(variant, n_subspaces, data):
     """Milliseconds by each library."""
-    options = {"reduction": REDUCTION, "rank": min(RANKS.get(variant, 1), FIELDS * n_subspaces)}
-    wanted = {"pin": [], "da": ["reduction"]}.get(variant, options)
-    body = partial(
-        InteractionStack,
-        layer=LAYER_OF[variant],
-        n_layers=LAYERS,
-        n_subspaces=n_subspaces,
-        **{name: options[name] for name in wanted},
-    )
-    engine = Engine(CTRModule(data.encoder.cardinalities_, DIM, body))
+    model = DynIntClassifier(variant, embedding_dim=DIM, **sizes(variant, n_subspaces))
+    engine = Engine(CTRModule(data.encoder.cardinalities_, DIM, model._make_body()))
     rows = np.random.default_rng(0).integers(len(data.codes), size=(22, BATCH))
     times = {name: [] for name in LIBRARIES}
     with engine.workers.running():

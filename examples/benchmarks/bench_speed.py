@@ -145,14 +145,18 @@ def ours(make, params, data, floor=()):
     return Runner(train, lambda c: model.net_.logits(c), model.predict_proba, *floor)
 
 
+def sizes(variant, n_subspaces):
+    """What a variant is given; parameters that it does not take are ignored."""
+    rank = min(RANKS.get(variant, 1), FIELDS * n_subspaces)
+    return {"n_subspaces": n_subspaces, "n_layers": LAYERS, "rank": rank, "reduction": REDUCTION}
+
+
 def dynint(variant, n_subspaces, params, data):
     """One of the variants, with its floor."""
-    rank = min(RANKS.get(variant, 1), FIELDS * n_subspaces)
-    options = {"n_subspaces": n_subspaces, "n_layers": LAYERS, "rank": rank, "reduction": REDUCTION}
     flops, n_dense = dynint_work(variant, n_subspaces)
     n_bytes = step_bytes(data, n_dense, (1 + LAYERS) * FIELDS * DIM)  # embedding, layers' outputs
     make = partial(DynIntClassifier, variant)
-    return ours(make, options | params, data, floor=(flops, n_bytes))
+    return ours(make, sizes(variant, n_subspaces) | params, data, floor=(flops, n_bytes))
 
 
 # %% Measuring
