@@ -37,9 +37,9 @@ from sk_dynint._training import (
     history_frame,
     seeded,
 )
+from sk_dynint._warnings import warnings_ignored
 from sk_dynint.optim import OPTIMIZERS, RowAdam
 from sk_dynint.preprocessing import FieldEncoder, check_table
-from sk_dynint.preprocessing._threads import warnings_ignored
 
 SMALL_TABLE = 128
 """Up to this many rows, `batch_size="auto"` trains on all of them at once, sorted and in float64,

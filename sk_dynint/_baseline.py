@@ -13,31 +13,45 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sk_dynint._base import OPTIMIZER_DEFAULTS, BaseCTRClassifier
+from sk_dynint._body import Body
 from sk_dynint.baselines import BASELINES
 from sk_dynint.interactions import PIN, InteractionStack
 from sk_dynint.optim import OPTIMIZERS
 
 
-def xdeepint(
-    n_fields: int,
-    embedding_dim: int,
-    *,
-    n_layers: int = 3,
-    n_subspaces: int = 8,
-    output: Literal["merge", "split"] = "merge",
-) -> InteractionStack:
-    """Build the body of ``DynIntClassifier(variant="pin")``."""
-    return InteractionStack(
-        n_fields,
-        embedding_dim,
-        layer=PIN,
-        n_layers=n_layers,
-        n_subspaces=n_subspaces,
-        output=output,
-    )
+class XDeepInt(InteractionStack):
+    """The body of ``DynIntClassifier(variant="pin")``, with the same defaults.
+
+    Parameters
+    ----------
+    n_fields, embedding_dim, n_layers, n_subspaces, output
+        See :class:`InteractionStack`.
+
+    Notes
+    -----
+    Shape: (B, F, D) -> (B,).
+    """
+
+    def __init__(
+        self,
+        n_fields: int,
+        embedding_dim: int,
+        *,
+        n_layers: int = 3,
+        n_subspaces: int = 8,
+        output: Literal["merge", "split"] = "merge",
+    ) -> None:
+        super().__init__(
+            n_fields,
+            embedding_dim,
+            layer=PIN,
+            n_layers=n_layers,
+            n_subspaces=n_subspaces,
+            output=output,
+        )
 
 
-MODELS: dict[str, Callable[..., torch.nn.Module]] = {**BASELINES, "xdeepint": xdeepint}
+MODELS: dict[str, type[Body]] = {**BASELINES, "xdeepint": XDeepInt}
 
 SHARED = ("deep", "hidden_units", "dropout", "batch_norm", "n_layers")
 """Options of bodies that are parameters of the estimator; a body takes those that it has."""
@@ -284,9 +298,8 @@ class BaselineClassifier(BaseCTRClassifier):
 
     def _make_body(self) -> Callable[[int, int], torch.nn.Module]:
         body = MODELS[self.model]
-        why_not = getattr(body, "only_deep", None)
-        if why_not and not self.deep:
-            raise ValueError(f"model={self.model!r} has no form with deep=False: {why_not}")
+        if body.only_deep and not self.deep:
+            raise ValueError(f"model={self.model!r} has no form with deep=False: {body.only_deep}")
         options = _options(body)
         own = options - set(SHARED)
         if unknown := set(self.model_params or {}) - own:
@@ -305,7 +318,7 @@ class BaselineClassifier(BaseCTRClassifier):
         return optimizer, *known.get(optimizer, ({"lr": 1e-3}, {}))
 
     def _embedding_dim(self) -> int:
-        return getattr(MODELS[self.model], "fixed_embedding_dim", None) or self.embedding_dim
+        return MODELS[self.model].fixed_embedding_dim or self.embedding_dim
 
     def _init_std(self) -> float:
         return (
@@ -313,7 +326,7 @@ class BaselineClassifier(BaseCTRClassifier):
         )
 
 
-def _options(body: Callable[..., torch.nn.Module]) -> set[str]:
+def _options(body: type[Body]) -> set[str]:
     """Names of a body's options."""
     parameters = inspect.signature(body).parameters.values()
     return {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}

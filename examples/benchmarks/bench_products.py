@@ -19,8 +19,8 @@ from peers import BATCH, DIM, seconds
 
 from sk_dynint import DynIntClassifier
 from sk_dynint._engine import Engine
+from sk_dynint._matmul import onednn_product, prefers_onednn
 from sk_dynint._module import CTRModule
-from sk_dynint._products import onednn_product, prefers_onednn
 from sk_dynint.datasets import make_ctr_classification
 
 SHAPES = {1: (4096, 40, 120), 4: (1024, 156, 468), 16: (1024, 624, 1872)}

@@ -49,7 +49,7 @@ from scipy.special import expit
 from skorch.callbacks import Callback
 
 from sk_dynint import BaselineClassifier, DynIntClassifier, FieldEncoder
-from sk_dynint._products import linear
+from sk_dynint._matmul import linear
 from sk_dynint.baselines import BASELINES
 from sk_dynint.datasets import make_ctr_classification
 

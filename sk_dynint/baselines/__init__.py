@@ -1,7 +1,7 @@
 """The competitors of the paper's Table 1, and their register."""
 
+from sk_dynint._body import Body
 from sk_dynint.baselines._autoint import AutoInt
-from sk_dynint.baselines._body import Body
 from sk_dynint.baselines._dcn import DeepAndCross
 from sk_dynint.baselines._dcnv2 import DeepAndCrossV2
 from sk_dynint.baselines._deepcrossing import DeepCrossing

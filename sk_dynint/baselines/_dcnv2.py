@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from sk_dynint.baselines._body import Body
+from sk_dynint._body import Body
 from sk_dynint.baselines._dnn import DNN, Dense, Output
 
 

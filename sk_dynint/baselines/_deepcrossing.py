@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from sk_dynint.baselines._body import Body
+from sk_dynint._body import Body
 from sk_dynint.baselines._dnn import DNN, Dense, Output, check_widths
 
 

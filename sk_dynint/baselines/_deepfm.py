@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from sk_dynint.baselines._body import Body
+from sk_dynint._body import Body
 from sk_dynint.baselines._dnn import dnn_beside
 from sk_dynint.baselines._fm import pairwise
 

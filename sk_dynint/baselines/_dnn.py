@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sk_dynint._products import linear
-from sk_dynint.baselines._body import Body, glorot
+from sk_dynint._body import Body
+from sk_dynint._matmul import linear
+from sk_dynint.baselines._init import glorot
 
 
 class Dense(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from sk_dynint.baselines._body import Body
+from sk_dynint._body import Body
 
 
 class LogisticRegressionBody(Body):

@@ -8,8 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from sk_dynint.baselines._body import Body, glorot
+from sk_dynint._body import Body
 from sk_dynint.baselines._dnn import DNN, Output
+from sk_dynint.baselines._init import glorot
 from sk_dynint.baselines._pairs import Pairs, fields_first, times_own_matrix
 
 Products = Literal["both", "inner", "outer"]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sk_dynint.baselines._body import Body
+from sk_dynint._body import Body
 from sk_dynint.baselines._dnn import Dense, Output, check_widths, dnn_beside
 from sk_dynint.baselines._pairs import fields_first
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from sk_dynint._products import onednn_pays, onednn_product, prefers_onednn
+from sk_dynint._matmul import onednn_pays, onednn_product, prefers_onednn
 
 if TYPE_CHECKING:
     from sk_dynint.interactions._stack import InteractionStack

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from sk_dynint._body import Body
 from sk_dynint.interactions._kernel import StackKernel
 from sk_dynint.interactions._layer import InteractionLayer
 from sk_dynint.interactions._pin import PIN
@@ -39,7 +40,7 @@ def merge_subspaces(x: Tensor, n_subspaces: int) -> Tensor:
     return slices.permute(0, 3, 2, 1).reshape(batch, n_fields, n_subspaces * depth)
 
 
-class InteractionStack(nn.Module):
+class InteractionStack(Body):
     r"""From embeddings to one logit: sub-spaces, L interaction layers, output (paper, Eq. 1-4).
 
     .. math:: \mathrm{logit} = (w_{out} X_L)\,\mathbf{1}
@@ -68,8 +69,6 @@ class InteractionStack(nn.Module):
 
     Shape: (B, F, D) -> (B,).
     """
-
-    first_order = False
 
     def __init__(
         self,

@@ -18,10 +18,11 @@ import pandas as pd
 from category_encoders import OrdinalEncoder
 from numpy.typing import NDArray
 
+from sk_dynint._warnings import warnings_ignored
+
 from ._arrow import arrow_keys, arrow_positions, is_arrow_backed
 from ._columns import Column, from_key, to_keys
 from ._field import FIRST_KEPT, SHORT, Field, Indices
-from ._threads import warnings_ignored
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,12 +1,10 @@
-"""Work on columns, shared by several threads, and the matrix of what it writes; quiet threads."""
+"""Work on columns, shared by several threads, and the matrix of what it writes."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import RLock
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,21 +17,8 @@ MIN_ROWS = 100_000
 # A block of the matrix that is filled at once: wide enough to write quickly, small enough to cache.
 _FIELDS, _ROWS = 8, 1024
 
-_FILTERS = RLock()
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-@contextmanager
-def warnings_ignored(message: str = "") -> Iterator[None]:
-    """Context without warnings that begin so.
-
-    Threads take turns: the filters are the whole process's, and who leaves puts back what it found.
-    """
-    with _FILTERS, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message)
-        yield
 
 
 @contextmanager

@@ -8,10 +8,10 @@ from itertools import pairwise
 import pytest
 import torch
 
+from sk_dynint._body import Body
 from sk_dynint._engine import AUTOGRAD_BLOCK, Engine
 from sk_dynint._module import CTRModule
 from sk_dynint.baselines import BASELINES, DNN
-from sk_dynint.baselines._body import Body
 from sk_dynint.baselines._dnn import BatchNorm
 
 F, D = 4, 3

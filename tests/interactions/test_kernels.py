@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sk_dynint import _products
+from sk_dynint import _matmul
 from sk_dynint.interactions import PIN, VARIANTS, InteractionStack, _kernel
 from sk_dynint.interactions._kernel import padded
 from tests.conftest import NEEDS_ONEDNN
@@ -84,7 +84,7 @@ def test_kernel_is_autograd(
 @pytest.mark.parametrize("by_onednn", [False, pytest.param(True, marks=NEEDS_ONEDNN)])
 @pytest.mark.parametrize("sizes", [(5, 4, 2), (33, 8, 4), (5, 8, 8), (40, 2, 1)])
 def test_single_precision_by_either_library(monkeypatch, variant, by_onednn, sizes):
-    monkeypatch.setattr(_products, "SMALL", 0)
+    monkeypatch.setattr(_matmul, "ONEDNN_MIN_MULTIPLICATIONS", 0)
     monkeypatch.setattr(_kernel, "FEW_ENTRIES", 0)
     n_fields, embedding_dim, n_subspaces = sizes
     stack = make_stack(variant, n_fields, embedding_dim, n_subspaces=n_subspaces, n_layers=2)

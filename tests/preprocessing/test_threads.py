@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
+from sk_dynint._warnings import warnings_ignored
 from sk_dynint.preprocessing import FieldEncoder, _threads
-from sk_dynint.preprocessing._threads import warnings_ignored
 
 from .test_encoder import BINNINGS, ROWS, assert_same_encoder, make_frame
 from .test_levels import STORES

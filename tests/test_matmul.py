@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from sk_dynint import _products
-from sk_dynint._products import linear, onednn_product, prefers_onednn
+from sk_dynint import _matmul
+from sk_dynint._matmul import linear, onednn_product, prefers_onednn
 from tests.conftest import NEEDS_ONEDNN
 
 pytestmark = NEEDS_ONEDNN
@@ -24,9 +24,9 @@ def everywhere(monkeypatch):
         made.append(onednn_product(*args, **kwargs))
         return made[-1]
 
-    monkeypatch.setattr(_products, "_mkl_does_without_avx512", lambda: True)
-    monkeypatch.setattr(_products, "SMALL", 0)
-    monkeypatch.setattr(_products, "onednn_product", noted)
+    monkeypatch.setattr(_matmul, "_mkl_does_without_avx512", lambda: True)
+    monkeypatch.setattr(_matmul, "ONEDNN_MIN_MULTIPLICATIONS", 0)
+    monkeypatch.setattr(_matmul, "onednn_product", noted)
     return made
 
 

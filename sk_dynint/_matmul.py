@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-SMALL = 2**20
-"""Multiplications up to which oneDNN's preparations, 10 microseconds, do not pay."""
+ONEDNN_MIN_MULTIPLICATIONS = 2**20
+"""Size of a product above which oneDNN is used: below, its 10 microseconds of preparation cost more
+than it saves."""
 
 
 @cache
@@ -38,8 +39,8 @@ def prefers_onednn(device: torch.device, dtype: torch.dtype) -> bool:
 
 
 def onednn_pays(left: Tensor, right: Tensor) -> bool:
-    """Whether a product is large enough for it, where it is preferred at all."""
-    return left.numel() * right.shape[1] > SMALL
+    """Whether a product is large enough for oneDNN to be faster, on a processor that prefers it."""
+    return left.numel() * right.shape[1] > ONEDNN_MIN_MULTIPLICATIONS
 
 
 def onednn_product(

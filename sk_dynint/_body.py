@@ -1,0 +1,57 @@
+"""The contract of a body: what stands between the embeddings of a row and its logit."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class Body(nn.Module):
+    """Base class of the interaction stack and of every competitor.
+
+    A subclass takes ``n_fields`` and ``embedding_dim``, then its options by keyword.  It adds no
+    bias to the logit and applies no sigmoid: the module around it owns the bias, and the loss owns
+    the link.
+
+    Attributes
+    ----------
+    first_order : bool, default=False
+        Whether the module adds one weight per index, the linear part of the model.
+    block : int or None, default=None
+        Number of rows to compute at once when autograd trains the body.  None leaves the number to
+        the engine; a body with large intermediate arrays lowers it, so that they fit in the cache.
+    fixed_embedding_dim : int or None, default=None
+        Length of an embedding vector where the model leaves no choice.
+    only_deep : str or None, default=None
+        Why the model has no form without its DNN; None if it has one, or never has a DNN.
+
+    Notes
+    -----
+    Shape: (B, F, D) -> (B,).
+    """
+
+    first_order: bool = False
+    block: int | None = None
+    fixed_embedding_dim: ClassVar[int | None] = None
+    only_deep: ClassVar[str | None] = None
+
+    @property
+    def row_wise(self) -> bool:
+        """Whether the logit of a row depends on this row only: true without batch norm.
+
+        The engine cuts a batch into blocks only if this is true.
+        """
+        return not any(isinstance(part, _BatchNorm) for part in self.modules())
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Logit of each embedding; (B, F, D) -> (B,)."""
+        raise NotImplementedError
+
+    def penalty(self) -> Tensor | float:
+        """Regularisation term of the last forward pass: a number, or one for each row (B,).
+
+        The engine multiplies it by `orthogonal_penalty` and by the weight of each row.
+        """
+        return 0.0
