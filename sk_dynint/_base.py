@@ -2,60 +2,52 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from fnmatch import fnmatch
 from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
-import pandas as pd
 import torch
-from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import train_test_split
-from sklearn.utils import Tags, _safe_indexing, assert_all_finite, check_random_state
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_consistent_length,
-    check_is_fitted,
-    column_or_1d,
-)
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from sk_dynint._body import Body
+from sk_dynint._loss import BinaryCrossEntropy
 from sk_dynint._module import CTRModule
-from sk_dynint._training import (
-    CTRNet,
-    SklearnCallbacks,
-    Table,
-    check_callbacks,
-    draw_seed,
-    history_frame,
-    seeded,
-)
+from sk_dynint._process import seeded
+from sk_dynint._rows import Rows, encode, encoder_for
 from sk_dynint._warnings import warnings_ignored
-from sk_dynint.optim import OPTIMIZERS, RowAdam
+from sk_dynint.optim import (
+    FALLBACK,
+    OPTIMIZER_DEFAULTS,
+    OPTIMIZERS,
+    check_optimizer,
+    check_options,
+    param_groups,
+    renew_options,
+)
 from sk_dynint.preprocessing import FieldEncoder, check_table
+from sk_dynint.training import (
+    CTRNet,
+    EncodedData,
+    Schedule,
+    SklearnCallbacks,
+    check_callbacks,
+    history_frame,
+)
 
-SMALL_TABLE = 128
-"""Up to this many rows, `batch_size="auto"` trains on all of them at once, sorted and in float64,
-so that neither the order of rows nor writing a weight as repeated rows makes a difference; and
-`early_stopping="auto"` sets no validation rows aside."""
+FULL_BATCH_MAX_ROWS = 128
+"""Up to so many rows, `batch_size="auto"` trains on all of them at once, sorted and in float64, so
+that the result depends neither on the order of rows nor on whether a weight is written as repeated
+rows; and `early_stopping="auto"` sets no validation rows aside."""
 
-LEAST_PERIOD = 8
-"""Steps between two evaluations, at least: patience is counted in evaluations, and fewer steps are
-no time to get better in."""
-
-OPTIMIZER_DEFAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "ftrl": ({"lr": 0.04}, {"lr": 0.2, "group": True}),
-    "adam": ({"lr": 1e-3}, {}),
-}
-"""Register name -> options of all parameters, and what differs for the embedding table."""
-
+MIN_PERIOD = 8
+"""Steps between two evaluations, at least: patience counts evaluations, and after fewer steps a
+score has hardly had time to improve."""
 
 FREE_PARAMETERS = {
     *("lr", "optimizer_params", "embedding_optimizer_params", "orthogonal_penalty", "precision"),
@@ -71,21 +63,8 @@ def auto_batch_size(n_samples: int) -> int:
     return int(np.clip(2 ** round(np.log2(n_samples / 300)), 128, 1024))
 
 
-class Rows(NamedTuple):
-    """Raw columns, targets in {0, 1} and sample weights (None: not given)."""
-
-    X: Any
-    target: np.ndarray
-    weight: np.ndarray | None
-
-    def take(self, index: np.ndarray) -> Rows:
-        """Return the rows that `index` names."""
-        weight = None if self.weight is None else self.weight[index]
-        return Rows(_safe_indexing(self.X, index), self.target[index], weight)
-
-
 class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
-    """Encoder, net and everything around them; a subclass says which body to build.
+    """Holds an encoder and a skorch net; a subclass says which body the net has.
 
     Subclasses define ``__init__``, extend ``_parameter_constraints`` and implement
     ``_make_body``.
@@ -93,6 +72,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     encoder: Any
     net_: CTRNet
+    loss = BinaryCrossEntropy()
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "embedding_dim": [Interval(Integral, 1, 4096, closed="both")],
         "embedding_init_std": [Interval(Real, 0, None, closed="left"), None],
@@ -119,7 +99,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         "verbose": ["verbose"],
     }
 
-    def _make_body(self) -> Callable[[int, int], torch.nn.Module]:
+    def _make_body(self) -> Callable[[int, int], Body]:
         """Check the body's parameters; return ``make_body(n_fields, embedding_dim)``."""
         raise NotImplementedError
 
@@ -141,7 +121,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame (pandas or polars) or array-like of shape (n_samples, n_features)
+        X : DataFrame (pandas or polars), array-like or EncodedData, (n_samples, n_features)
             Raw columns: strings, categories, numbers, dates, with holes.
         y : array-like of shape (n_samples,)
             Labels of two classes: strings, bools or integers.
@@ -171,8 +151,10 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         classes = self.classes_ if warm else None
         rows = self._check_rows(X, y, sample_weight, classes, reset=not warm)
         random_state = check_random_state(self.random_state)
+        valid = None
         if X_val is None:
-            rows, valid = self._split(rows, random_state)
+            if self._wants_validation(len(rows.target)):
+                rows, valid = rows.split(self.validation_fraction, random_state)
         else:
             valid = self._check_rows(X_val, y_val, sample_weight_val, self.classes_, reset=False)
         if valid is not None and self.scoring == "auc" and len(np.unique(valid.target)) == 1:
@@ -180,17 +162,21 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"{part if X_val is None else 'y_val'} has one class only; scoring='auc' needs two"
             )
-        class_weight = self._class_weight(rows)
-        if not warm and hasattr(self, "net_"):
-            del self.net_  # one of other levels
-        table = self._encode(rows, class_weight, fit=not warm)
-        valid_table = None if valid is None else self._encode(valid, class_weight, fit=False)
+        class_weight = rows.class_weight(self.class_weight, self.classes_)
+        if not warm:
+            if hasattr(self, "net_"):
+                del self.net_  # its embedding table belongs to the old levels
+            self.encoder_ = self._new_encoder(rows.X)
+        data = rows.encoded(self.encoder_, class_weight, fit=not warm)
+        valid_data = None
+        if valid is not None:
+            valid_data = valid.encoded(self.encoder_, class_weight, fit=False)
         if warm:
             self._renew_options()
         else:
-            exact = self._takes_all(len(table))
-            self.net_ = self._make_net(table, make_body, random_state, exact=exact)
-        return self._train(table, valid_table, random_state, routed=(X, y))
+            exact = self._takes_all(len(data))
+            self.net_ = self._make_net(data, make_body, random_state, exact=exact)
+        return self._train(data, valid_data, random_state, routed=(X, y))
 
     @_fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
@@ -203,7 +189,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame (pandas or polars) or array-like of shape (n_samples, n_features)
+        X : DataFrame (pandas or polars), array-like or EncodedData, (n_samples, n_features)
             Raw columns, the same at every call.
         y : array-like of shape (n_samples,)
             Labels.
@@ -235,12 +221,15 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             )
         rows = self._check_rows(X, y, sample_weight, known, reset=first)
         random_state = check_random_state(self.random_state)
-        table = self._encode(rows, self._class_weight(rows), fit=first)
         if first:
-            self.net_ = self._make_net(table, make_body, random_state)
+            self.encoder_ = self._new_encoder(rows.X)
+        class_weight = rows.class_weight(self.class_weight, self.classes_)
+        data = rows.encoded(self.encoder_, class_weight, fit=first)
+        if first:
+            self.net_ = self._make_net(data, make_body, random_state)
         else:
             self._renew_options()
-        return self._train(table, None, random_state, passes=1)
+        return self._train(data, None, random_state, passes=1)
 
     def check_params(self) -> None:
         """Raise what `fit` would raise about parameters, without data.
@@ -253,108 +242,70 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self._validate_params()
         self._checked_body()
 
-    def _checked_body(self) -> Callable[[int, int], torch.nn.Module]:
-        """Try body, optimizer and device on nothing, so that a wrong option fails at once."""
+    def _checked_body(self) -> Callable[[int, int], Body]:
+        """Build body and optimizer once on an empty problem, so that invalid options fail early."""
         make_body = self._make_body()
         check_callbacks(self.callbacks)
         optimizer, options, table_options = self._resolve_optimizer()
-        _check_options(optimizer, options, "optimizer_params")
-        _check_options(optimizer, table_options, "embedding_optimizer_params")
+        check_optimizer(optimizer)
+        check_options(optimizer, options, "optimizer_params")
+        check_options(optimizer, table_options, "embedding_optimizer_params")
         nothing = torch.nn.Parameter(torch.zeros(1, 1, device=self.device))
         optimizer([nothing], **options)
         optimizer([nothing], **options | table_options)
-        with seeded(0, self.device), warnings_ignored():  # one field is no case to warn about
+        with seeded(0, self.device), warnings_ignored():  # warnings about one field mean nothing
             make_body(1, self._embedding_dim())
         return make_body
 
     def _check_rows(self, X: Any, y: Any, sample_weight: Any, classes: Any, *, reset: bool) -> Rows:
-        """Check lengths, labels and weights; drop rows of weight zero; set `classes_`."""
+        """Check columns, labels and weights; set `classes_`."""
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
-        X = check_table(self, X, reset=reset)
-        y = column_or_1d(y, warn=True)
-        check_consistent_length(X, y)
-        if n_missing := int(pd.isna(y).sum()):
-            raise ValueError(f"Input y contains NaN: {n_missing} of {len(y)} labels are missing")
-        assert_all_finite(y, input_name="y")
-        check_classification_targets(y)
-        weight = None
-        if sample_weight is not None:
-            weight = _check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
-            )
-            if not weight.all():  # else there is nothing to drop, and no need to copy the table
-                kept = np.flatnonzero(weight)
-                X, y, weight = _safe_indexing(X, kept), y[kept], weight[kept]
-        self.classes_ = _check_classes(y, np.unique(y) if classes is None else classes)
-        return Rows(X, (y == self.classes_[1]).astype(np.float64), weight)
+        X = self._check_columns(X, reset=reset)
+        rows, self.classes_ = Rows.checked(X, y, sample_weight, classes)
+        return rows
 
-    def _split(self, rows: Rows, random_state: np.random.RandomState) -> tuple[Rows, Rows | None]:
-        """Set validation rows aside, if wanted, before the encoder sees anything."""
-        n_samples = len(rows.target)
-        wanted = self.early_stopping
-        if wanted == "auto":
-            wanted = n_samples > SMALL_TABLE
-        if not wanted:
-            return rows, None
-        try:
-            train, valid = train_test_split(
-                np.arange(n_samples),
-                test_size=self.validation_fraction,
-                stratify=rows.target,
-                random_state=random_state,
-            )
-        except ValueError as error:
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction} of {n_samples} rows cannot be set "
-                f"aside for early stopping: {error} Pass X_val, or early_stopping=False"
-            ) from error
-        return rows.take(np.sort(train)), rows.take(np.sort(valid))
+    def _check_columns(self, X: Any, *, reset: bool) -> Any:
+        """Check raw columns or encoded data; set their number and names if `reset`."""
+        if not isinstance(X, EncodedData):
+            return check_table(self, X, reset=reset)
+        for name in ("n_features_in_", "feature_names_in_") if reset else ():
+            if hasattr(X.encoder, name):
+                setattr(self, name, getattr(X.encoder, name))
+            elif hasattr(self, name):
+                delattr(self, name)
+        return X
 
-    def _class_weight(self, rows: Rows) -> np.ndarray:
-        """Factor for the weight of each class; "balanced" goes by the training rows."""
-        if self.class_weight is None:  # labels, an object for each row, are not needed
-            return np.ones(2)
-        labels = self.classes_[rows.target.astype(int)]
-        factors = compute_class_weight(
-            self.class_weight, classes=self.classes_, y=labels, sample_weight=rows.weight
-        )
-        if (factors <= 0).any():
-            raise ValueError(f"class_weight={self.class_weight!r}; both weights must be above 0")
-        return factors
+    def _new_encoder(self, X: Any) -> Any:
+        """Return the encoder to fit, or that of encoded data."""
+        return encoder_for(X, None if self.encoder is None else clone(self.encoder))
 
-    def _encode(self, rows: Rows, class_weight: np.ndarray, *, fit: bool) -> Table:
-        """Columns to field indices, sample weights times class weights."""
-        if fit:
-            self.encoder_ = FieldEncoder() if self.encoder is None else clone(self.encoder)
-        if fit and not isinstance(self.encoder_, FrozenEstimator):
-            options = {} if rows.weight is None else {"sample_weight": rows.weight}
-            codes = self.encoder_.fit_transform(rows.X, **options)
-        else:
-            codes = self.encoder_.transform(rows.X)
-        weight = np.ones(len(codes)) if rows.weight is None else rows.weight
-        return Table(codes, rows.target, weight * class_weight[rows.target.astype(int)])
+    def _wants_validation(self, n_samples: int) -> bool:
+        """Whether to set validation rows aside."""
+        if self.early_stopping == "auto":
+            return n_samples > FULL_BATCH_MAX_ROWS
+        return bool(self.early_stopping)
 
     def _make_net(
         self,
-        table: Table,
-        make_body: Callable[[int, int], torch.nn.Module],
+        data: EncodedData,
+        make_body: Callable[[int, int], Body],
         random_state: np.random.RandomState,
         *,
         exact: bool = False,
     ) -> CTRNet:
         """Build the module and its optimizer; `exact` asks for float64."""
         optimizer, options, table_options = self._resolve_optimizer()
-        rate = float(np.average(table.target, weights=table.weight).clip(1e-6, 1 - 1e-6))
+        _, target, weight = data.batch()
         net = CTRNet(
             CTRModule,
             module__cardinalities=self.encoder_.cardinalities_,
             module__embedding_dim=self._embedding_dim(),
             module__make_body=make_body,
-            module__base_logit=np.log(rate / (1 - rate)),
+            module__base_logit=self.loss.base_logit(target.numpy(), weight.numpy()),
             module__init_std=self._init_std(),
             module__oov=self.oov,
             module__sparse=getattr(optimizer, "supports_sparse", False),
@@ -362,13 +313,15 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             precision=self.precision,
             optimizer=optimizer,
             lr=options.pop("lr"),
-            optimizer__param_groups=_param_groups(optimizer, table_options),
+            optimizer__param_groups=param_groups(optimizer, table_options, CTRModule.table_names),
             **{f"optimizer__{name}": value for name, value in options.items()},
+            batch_size=self._batch_size(len(data)),
+            max_epochs=self.max_epochs,
             device=self.device,
             verbose=0,
         )
         self._built_with = clone(self)
-        with seeded(draw_seed(random_state), self.device):
+        with seeded(_draw_seed(random_state), self.device):
             net.initialize()
             net.module_.to(torch.float64 if exact else torch.float32)
         return net
@@ -391,18 +344,17 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         net.orthogonal_penalty = getattr(self, "orthogonal_penalty", 0.0)
         optimizer, options, table_options = self._resolve_optimizer()
         net.lr = options["lr"]
-        defaults = optimizer([torch.nn.Parameter(torch.zeros(1))], **options).defaults
-        by_name = [*_param_groups(optimizer, table_options), ("*", {})]
+        groups = param_groups(optimizer, table_options, CTRModule.table_names)
         names = {parameter: name for name, parameter in net.module_.named_parameters()}
-        for group in net.optimizer_.param_groups:
-            name = names[group["params"][0]]
-            renewed = defaults | next(o for pattern, o in by_name if fnmatch(name, pattern))
-            net.adrift |= any(group[option] != value for option, value in renewed.items())
-            group.update(renewed, initial_lr=renewed["lr"])  # where schedulers start from
+        net.weights_changed_outside_ |= renew_options(net.optimizer_, options, groups, names)
 
     def _takes_all(self, n_samples: int) -> bool:
         """Whether every step of `fit` takes all rows."""
-        return self.batch_size == "auto" and n_samples <= SMALL_TABLE
+        return self.batch_size == "auto" and n_samples <= FULL_BATCH_MAX_ROWS
+
+    def _batch_size(self, n_samples: int) -> int:
+        """Rows in a step, before `fit` takes all of a few rows."""
+        return auto_batch_size(n_samples) if self.batch_size == "auto" else self.batch_size
 
     def _resolve_optimizer(self) -> tuple[Any, dict[str, Any], dict[str, Any]]:
         """Optimizer class, its options, and what differs for the embedding table."""
@@ -415,7 +367,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def _optimizer_defaults(self) -> tuple[Any, dict[str, Any], dict[str, Any]]:
         """Optimizer's name or class, options, and what differs for the table, unless told."""
-        return self.optimizer, *OPTIMIZER_DEFAULTS.get(self.optimizer, ({"lr": 1e-3}, {}))
+        return self.optimizer, *OPTIMIZER_DEFAULTS.get(self.optimizer, FALLBACK)
 
     def _embedding_dim(self) -> int:
         return self.embedding_dim
@@ -424,57 +376,55 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         std = self.embedding_init_std
         return float(0.1 / np.sqrt(self._embedding_dim()) if std is None else std)
 
+    def _schedule(self, data: EncodedData, passes: int, *, validates: bool, fits: bool) -> Schedule:
+        """Decide on batches and evaluation periods; `fits` as opposed to `partial_fit`."""
+        n_samples = len(data)
+        takes_all = fits and self._takes_all(n_samples)
+        batch_size = n_samples if takes_all else self._batch_size(n_samples)
+        in_pass = Schedule(n_samples, batch_size, passes, 1).steps_in_pass
+        by_default = max(-(-in_pass // 4), MIN_PERIOD) if validates else in_pass
+        return Schedule(n_samples, batch_size, passes, self.eval_every or by_default)
+
     def _train(
         self,
-        table: Table,
-        valid: Table | None,
+        data: EncodedData,
+        valid: EncodedData | None,
         random_state: np.random.RandomState,
         passes: int | None = None,
         routed: tuple[Any, Any] | None = None,
     ) -> Self:
-        """Run the net over the table; `routed` (X, y) goes to scikit-learn callbacks."""
-        passes = passes or self.max_epochs
-        n_samples = len(table)
-        batch_size = self.batch_size
-        if batch_size == "auto":
-            takes_all = routed is not None and self._takes_all(n_samples)
-            batch_size = n_samples if takes_all else auto_batch_size(n_samples)
-        shuffled = batch_size < n_samples
-        if not shuffled:
-            table.sort()
-        steps_per_pass = -(-n_samples // batch_size)
-        n_steps = passes * steps_per_pass
-        by_default = steps_per_pass if valid is None else max(-(-steps_per_pass // 4), LEAST_PERIOD)
-        period = self.eval_every or by_default
-        for group in self.net_.optimizer_.param_groups:
-            if "batch_weight" in group:  # the loss is summed, l2 is meant beside its mean
-                group["batch_weight"] = min(batch_size, n_samples) * float(table.weight.mean())
-        row_wise = getattr(self.net_.module_.body, "row_wise", True)
-        callbacks = list(self.callbacks or [])
+        """Run the net over the rows; `routed` (X, y) goes to scikit-learn callbacks."""
+        schedule = self._schedule(
+            data, passes or self.max_epochs, validates=valid is not None, fits=routed is not None
+        )
+        shuffle = schedule.batch_size < len(data)
+        averages = routed is not None and self.net_.module_.body.row_wise
+        sklearn_callbacks = None
         if routed is not None:
-            context = self._init_callback_context(max_subtasks=-(-n_steps // period))
+            context = self._init_callback_context(max_subtasks=schedule.n_periods)
             context.call_on_fit_task_begin(estimator=self, X=routed[0], y=routed[1])
-            if getattr(self, "_skl_callbacks", None):  # lending them the average costs a pass
-                callbacks.append(SklearnCallbacks(self, context, *routed))
-        fresh = not self.net_.history
+            if getattr(self, "_skl_callbacks", None):  # calling them costs a pass over the weights
+                sklearn_callbacks = SklearnCallbacks(self, context, *routed)
+        before = self.net_.snapshot() if self.net_.history else None
         try:
             self.net_.train_on(
-                table,
+                data if shuffle else data.sorted(),
                 valid,
-                batch_size=batch_size,
-                period=period,
-                passes=passes,
-                seed=draw_seed(random_state),
-                shuffle=shuffled,
-                callbacks=callbacks,
+                schedule=schedule,
+                seed=_draw_seed(random_state),
+                shuffle=shuffle,
+                callbacks=self.callbacks or [],
                 metric=self.scoring,
                 patience=self.patience,
-                averaging=self.averaging if routed is not None and row_wise else None,
+                averaging=self.averaging if averages else None,
                 progress=bool(self.verbose),
+                sklearn_callbacks=sklearn_callbacks,
             )
         except BaseException:
-            if fresh or not all(p.isfinite().all() for p in self.net_.module_.parameters()):
-                del self.net_  # nothing to predict with, or to go on from
+            if before is None:
+                del self.net_  # has not learnt anything to predict with
+            else:
+                self.net_.restore(before)
             raise
         self.history_ = history_frame(self.net_.history)
         self.n_iter_ = int(self.history_["step"].iloc[-1])
@@ -492,7 +442,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame (pandas or polars) or array-like of shape (n_samples, n_features)
+        X : DataFrame (pandas or polars), array-like or EncodedData, (n_samples, n_features)
             Raw columns, as in `fit`; levels that were not seen there are allowed.
 
         Returns
@@ -501,15 +451,16 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             Log-odds of ``classes_[1]``.
         """
         check_is_fitted(self)
-        X = check_table(self, X, reset=False)
-        return self.net_.logits(self.encoder_.transform(X))
+        X = self._check_columns(X, reset=False)
+        logits = self.net_.logits(encode(X, self.encoder_).indices)
+        return logits.cpu().numpy().astype(np.float64)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probability of each class.
 
         Parameters
         ----------
-        X : DataFrame (pandas or polars) or array-like of shape (n_samples, n_features)
+        X : DataFrame (pandas or polars), array-like or EncodedData, (n_samples, n_features)
             Raw columns, as in `fit`.
 
         Returns
@@ -517,15 +468,14 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         ndarray of shape (n_samples, 2)
             Columns in the order of ``classes_``.
         """
-        logit = self.decision_function(X)
-        return np.column_stack([expit(-logit), expit(logit)])
+        return self.loss.predict_proba(self.decision_function(X))
 
     def predict(self, X: Any) -> np.ndarray:
         """More probable class.
 
         Parameters
         ----------
-        X : DataFrame (pandas or polars) or array-like of shape (n_samples, n_features)
+        X : DataFrame (pandas or polars), array-like or EncodedData, (n_samples, n_features)
             Raw columns, as in `fit`.
 
         Returns
@@ -533,8 +483,8 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             Labels out of ``classes_``.
         """
-        second = self.decision_function(X) > 0
-        return self.classes_[second.astype(int)]
+        positions = self.loss.predict(self.decision_function(X))
+        return self.classes_[positions]
 
     # ---------------------------------------------------------------- protocol
 
@@ -568,10 +518,10 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
 
 def _same(value: Any, other: Any) -> bool:
-    """Whether two values of a parameter say the same.
+    """Whether two values of a parameter mean the same.
 
-    Of objects that do not compare, such as estimators, it is enough that they are of one kind; the
-    parameters of an estimator are parameters of their own.
+    Objects without a comparison of their own, such as estimators, are equal if they have one type;
+    the parameters of an estimator are compared by themselves.
     """
     if isinstance(value, torch.device | str) and isinstance(other, torch.device | str):
         return str(value) == str(other)
@@ -582,35 +532,6 @@ def _same(value: Any, other: Any) -> bool:
     return bool(np.array_equal(value, other))
 
 
-def _check_options(optimizer: type, options: dict[str, Any], name: str) -> None:
-    """Refuse options that the optimizer does not take."""
-    parameters = list(inspect.signature(optimizer).parameters.values())[1:]
-    known = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
-    unknown = sorted(set(options) - set(known))
-    if unknown and len(known) == len(parameters):
-        raise ValueError(f"{name} has {unknown}; {optimizer.__name__} takes {known}")
-
-
-def _param_groups(
-    optimizer: type, table_options: dict[str, Any]
-) -> list[tuple[str, dict[str, Any]]]:
-    """Patterns of parameter names with the options that differ for them."""
-    groups = [(f"{name}.weight", table_options) for name in ("embedding", "first_order")]
-    if issubclass(optimizer, RowAdam):  # L2 is for weights, not for biases or batch norm
-        groups += [(pattern, {"l2": 0.0}) for pattern in ("*bias", "*.norms.*")]
-    return groups
-
-
-def _check_classes(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Return the two classes, or say why there are not two."""
-    if len(classes) > 2:
-        raise ValueError(
-            "Only binary classification is supported. The type of the target is multiclass: "
-            f"{len(classes)} classes. Wrap the estimator in "
-            "sklearn.multiclass.OneVsRestClassifier."
-        )
-    if len(classes) < 2:
-        raise ValueError(f"y has one class only, {classes.tolist()}; it must have two")
-    if len(unknown := np.setdiff1d(y, classes)):
-        raise ValueError(f"y has labels {unknown.tolist()} that are not in {classes.tolist()}")
-    return classes
+def _draw_seed(random_state: np.random.RandomState) -> int:
+    """Return a seed for torch."""
+    return int(random_state.randint(np.iinfo(np.int32).max))

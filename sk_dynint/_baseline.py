@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sk_dynint._base import OPTIMIZER_DEFAULTS, BaseCTRClassifier
+from sk_dynint._base import BaseCTRClassifier
 from sk_dynint._body import Body
 from sk_dynint.baselines import BASELINES
 from sk_dynint.interactions import PIN, InteractionStack
-from sk_dynint.optim import OPTIMIZERS
+from sk_dynint.optim import FALLBACK, OPTIMIZER_DEFAULTS, OPTIMIZERS
 
 
 class XDeepInt(InteractionStack):
@@ -296,7 +296,7 @@ class BaselineClassifier(BaseCTRClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _make_body(self) -> Callable[[int, int], torch.nn.Module]:
+    def _make_body(self) -> Callable[[int, int], Body]:
         body = MODELS[self.model]
         if body.only_deep and not self.deep:
             raise ValueError(f"model={self.model!r} has no form with deep=False: {body.only_deep}")
@@ -315,7 +315,7 @@ class BaselineClassifier(BaseCTRClassifier):
         usual = "adam" if kind == "deep" else "ftrl"
         optimizer = usual if self.optimizer is None else self.optimizer
         known = OPTIMIZER_DEFAULTS | DEFAULTS.get(kind, {})
-        return optimizer, *known.get(optimizer, ({"lr": 1e-3}, {}))
+        return optimizer, *known.get(optimizer, FALLBACK)
 
     def _embedding_dim(self) -> int:
         return MODELS[self.model].fixed_embedding_dim or self.embedding_dim

@@ -13,6 +13,7 @@ import torch
 from sklearn.utils._param_validation import Interval
 
 from sk_dynint._base import BaseCTRClassifier
+from sk_dynint._body import Body
 from sk_dynint.interactions import VARIANTS, InteractionLayer, InteractionStack
 
 
@@ -240,7 +241,7 @@ class DynIntClassifier(BaseCTRClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _make_body(self) -> Callable[[int, int], torch.nn.Module]:
+    def _make_body(self) -> Callable[[int, int], Body]:
         layer = _resolve_variant(self.variant)
         if self.embedding_dim % self.n_subspaces:
             raise ValueError(

@@ -1,13 +1,15 @@
-"""From field indices to one logit: the embedding table, and the sum of the parts."""
+"""From field indices to one logit: the embedding table, the body, and the sum of the parts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from sk_dynint._body import Body
 
 
 class FieldEmbedding(nn.Module):
@@ -20,7 +22,7 @@ class FieldEmbedding(nn.Module):
     embedding_dim : int
         D, length of a row.
     init_std : float, default=None
-        Standard deviation of the normal start; None means 1/√D.
+        Standard deviation of the normal initial values; None means 1/√D.
     oov : {"train", "zero"}, default="train"
         Rows of index 0 (rare or unseen) and 1 (missing): trained like any other, or the constant
         zero vector as in the authors' code.
@@ -57,7 +59,7 @@ class FieldEmbedding(nn.Module):
         """Look up the rows of ``X`` (B, F)."""
         rows = X + self.offsets
         if self.sparse and torch.is_grad_enabled():
-            rows = rows.long()  # sparse gradients know no other integers
+            rows = rows.long()  # sparse gradients support int64 indices only
         embedding = functional.embedding(rows, self.weight, sparse=self.sparse)
         if self.oov == "zero":
             embedding = embedding * (X > 1).unsqueeze(-1)
@@ -80,7 +82,7 @@ class FieldEmbedding(nn.Module):
         self.weight.grad = grad if self.sparse else grad.to_dense()
 
     def _constant(self, rows: Tensor) -> Tensor:
-        """Which rows belong to index 0 or 1 of a field, (n, 1)."""
+        """Tell which rows belong to index 0 or 1 of a field, (n, 1)."""
         return torch.isin(rows, torch.cat([self.offsets, self.offsets + 1])).unsqueeze(1)
 
     def n_zero_rows(self) -> int:
@@ -98,11 +100,9 @@ class CTRModule(nn.Module):
     embedding_dim : int
         D.
     make_body : callable
-        ``make_body(n_fields, embedding_dim)`` returns the body: a module (B, F, D) -> (B,) with
-        the class attribute ``first_order``, which says whether it wants one weight per index
-        beside it.
+        ``make_body(n_fields, embedding_dim)`` returns the :class:`Body`, (B, F, D) -> (B,).
     base_logit : float, default=0.0
-        Start of the bias: the log-odds of the training labels.
+        Initial bias, see ``BinaryCrossEntropy.base_logit``.
     init_std, oov, sparse
         See :class:`FieldEmbedding`.
 
@@ -111,11 +111,14 @@ class CTRModule(nn.Module):
     Shape: (B, F) int -> (B,).  A logit, not a probability.
     """
 
+    table_names: ClassVar = ("embedding.weight", "first_order.weight")
+    """Names of the parameters that have a row for each index; `first_order` may be absent."""
+
     def __init__(
         self,
         cardinalities: Sequence[int],
         embedding_dim: int,
-        make_body: Callable[[int, int], nn.Module],
+        make_body: Callable[[int, int], Body],
         *,
         base_logit: float = 0.0,
         init_std: float | None = None,
@@ -143,4 +146,9 @@ class CTRModule(nn.Module):
 
     def penalty(self) -> Tensor | float:
         """Penalty of the body in the last forward pass, 0 if it has none."""
-        return getattr(self.body, "penalty", float)()
+        return self.body.penalty()
+
+    @property
+    def tables(self) -> list[FieldEmbedding]:
+        """The embedding table, then the first-order weights if the body wants them."""
+        return [table for table in (self.embedding, self.first_order) if table is not None]

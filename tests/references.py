@@ -86,11 +86,11 @@ def da(p, Z, Z0, gate_shape="feature", gate_input="flatten"):
     return np.array([Z[i] * (p["weight"] @ Z0[i]) * G[i] + Z[i] for i in range(B)]), 0.0
 
 
-def dgp_matrices(p, Z0, activation="sigmoid", kernel="diagonal", gate_input="flatten"):
+def dgp_matrices(p, Z0, activation="sigmoid", sigma="diagonal", gate_input="flatten"):
     """U Σ Vᵀ of every instance, (B, M, M).  Eq. (7)."""
     K = p["u"].shape[1]
     s = net(part(p, "gate"), Z0, gate_input)
-    if kernel == "full":
+    if sigma == "full":
         sigma = np.eye(K) + s.reshape(-1, K, K)
     else:
         act = {

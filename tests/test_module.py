@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from sk_dynint._body import Body
 from sk_dynint._module import CTRModule, FieldEmbedding
 from sk_dynint.interactions import VARIANTS, InteractionStack
 from sk_dynint.optim import FTRL
@@ -35,7 +36,7 @@ def make_indices(n=7, seed=0, cardinalities=CARDINALITIES, dtype=np.int64):
     return torch.tensor(X.astype(dtype))
 
 
-class Body(torch.nn.Module):
+class SumBody(Body):
     """Sum of everything, times a number; wants first-order weights."""
 
     first_order = True
@@ -142,7 +143,7 @@ def test_counts_pruned_rows():
 
 
 def test_logit_is_the_sum_of_the_parts():
-    module = randomize(CTRModule(CARDINALITIES, 5, Body, base_logit=-1.5))
+    module = randomize(CTRModule(CARDINALITIES, 5, SumBody, base_logit=-1.5))
     assert module.body.shape == (3, 5)
     X = make_indices()
     params = to_numpy(module)
@@ -153,7 +154,7 @@ def test_logit_is_the_sum_of_the_parts():
 
 
 def test_first_order_weights_start_at_zero_and_the_bias_at_the_base_logit():
-    module = CTRModule(CARDINALITIES, 5, Body, base_logit=-1.5)
+    module = CTRModule(CARDINALITIES, 5, SumBody, base_logit=-1.5)
     assert module.bias.item() == -1.5
     assert torch.equal(module.first_order.weight, torch.zeros(9, 1))
 
@@ -166,20 +167,20 @@ def test_first_order_exists_only_for_a_body_that_asks():
 
 @pytest.mark.parametrize("sparse", [True, False])
 def test_sparse_reaches_both_tables(sparse):
-    module = CTRModule(CARDINALITIES, 5, Body, sparse=sparse)
+    module = CTRModule(CARDINALITIES, 5, SumBody, sparse=sparse)
     module(make_indices()).sum().backward()
     assert module.embedding.weight.grad.is_sparse == sparse
     assert module.first_order.weight.grad.is_sparse == sparse
 
 
 def test_zero_levels_reach_both_tables():
-    module = randomize(CTRModule(CARDINALITIES, 5, Body, oov="zero"))
+    module = randomize(CTRModule(CARDINALITIES, 5, SumBody, oov="zero"))
     logit = module(torch.tensor([[0, 1, 0], [1, 0, 1]]))
     assert torch.equal(logit, module.bias.expand(2))
 
 
 def test_body_without_a_penalty_has_penalty_zero():
-    module = CTRModule(CARDINALITIES, 5, Body)
+    module = CTRModule(CARDINALITIES, 5, SumBody)
     module(make_indices())
     assert module.penalty() == 0
 

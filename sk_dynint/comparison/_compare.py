@@ -200,7 +200,7 @@ def _count_parameters(model: Any) -> dict[str, float]:
     if module is not None:
         counts = dict.fromkeys(counts, 0.0)
         for name, weights in module.named_parameters():
-            is_table = name.startswith(("embedding.", "first_order."))
+            is_table = name in module.table_names
             counts[f"n_parameters_{'embedding' if is_table else 'other'}"] += weights.numel()
     return counts
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -10,34 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sk_dynint.interactions._gate import GateInput, GateNetwork
-from sk_dynint.interactions._kernel import SigmoidGates, StackKernel, StaticProduct
 from sk_dynint.interactions._layer import InteractionLayer, glorot
-
-
-class DynamicActivationKernel(StackKernel):
-    """M_l = (W_l X_0) ∘ G_l with G_l = 2σ(net_l)."""
-
-    @classmethod
-    def serves(cls, layer: DynamicActivation, penalty: float) -> bool:
-        """Whether there is one gate for a row, from the flat embedding."""
-        return layer.gate_depth == 1 and layer.gate.gate_input == "flatten"
-
-    def set_up(self) -> None:
-        """Pack W and the gate networks."""
-        self.static = StaticProduct(self)
-        self.gates = SigmoidGates(self, self.inner_width)
-
-    def mix(self, x0: Tensor) -> Sequence[Tensor]:
-        """Product, gates, and their product."""
-        self.ungated = self.static.forward(x0)
-        gated = self.array("gated", *self.ungated.shape)
-        self.joined = self.gates.apply(x0, self.ungated, out=gated)
-        return self.joined.unbind(2)
-
-    def mix_backward(self, g: Tensor) -> Tensor:
-        """Through the gates, then as a static layer."""
-        self.gates.apply_backward(self.joined, self.ungated)
-        return self.static.backward(self.joined, g)
 
 
 class DynamicActivation(InteractionLayer):
@@ -68,8 +40,6 @@ class DynamicActivation(InteractionLayer):
     -----
     Shape: (B, d, W), (B, d, W) -> (B, d, W).  One gate network for each layer.
     """
-
-    stack_kernel = DynamicActivationKernel
 
     def __init__(
         self,

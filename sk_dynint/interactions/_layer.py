@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
-
 import torch
 from torch import Tensor, nn
-
-if TYPE_CHECKING:
-    from sk_dynint.interactions._kernel import StackKernel
 
 
 class InteractionLayer(nn.Module):
@@ -43,9 +38,6 @@ class InteractionLayer(nn.Module):
     >>> Square(width=2, depth=1)(torch.tensor([[[2.0, 3.0]]]), torch.tensor([[[2.0, 3.0]]]))
     tensor([[[4., 9.]]])
     """
-
-    stack_kernel: ClassVar[type[StackKernel] | None] = None
-    """Optional: forward and backward of a stack of such layers by hand, see `StackKernel`."""
 
     def __init__(self, width: int, depth: int) -> None:
         super().__init__()

@@ -2,31 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sk_dynint.interactions._kernel import StackKernel, StaticProduct
 from sk_dynint.interactions._layer import InteractionLayer, glorot
-
-
-class PINKernel(StackKernel):
-    """M_l = W_l X_0."""
-
-    def set_up(self) -> None:
-        """Pack W."""
-        self.static = StaticProduct(self)
-
-    def mix(self, x0: Tensor) -> Sequence[Tensor]:
-        """One product for all layers."""
-        self.joined = self.static.forward(x0)
-        return self.joined.unbind(2)
-
-    def mix_backward(self, g: Tensor) -> Tensor:
-        """And two."""
-        return self.static.backward(self.joined, g)
 
 
 class PIN(InteractionLayer):
@@ -55,8 +35,6 @@ class PIN(InteractionLayer):
     >>> layer(x0, x0).tolist()  # 2·3 + 2, 3·0 + 3
     [[[8.0, 3.0]]]
     """
-
-    stack_kernel = PINKernel
 
     def __init__(self, width: int, depth: int) -> None:
         super().__init__(width, depth)

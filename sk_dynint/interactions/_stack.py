@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from sk_dynint._body import Body
-from sk_dynint.interactions._kernel import StackKernel
 from sk_dynint.interactions._layer import InteractionLayer
 from sk_dynint.interactions._pin import PIN
 
@@ -101,17 +100,6 @@ class InteractionStack(Body):
         for layer in self.layers:
             x = layer(x, x0)
         return (x @ self.output.repeat(self.n_repeats)).sum(1)  # Eq. (2)
-
-    def find_kernel(self, penalty: float = 0.0) -> type[StackKernel] | None:
-        """Kernel that can do what the layers do, with a penalty of this coefficient.
-
-        A subclass does not inherit the kernel, because its `forward` may compute something else.
-        """
-        for layer in self.layers:
-            kernel = vars(type(layer)).get("stack_kernel")
-            if kernel is None or not kernel.serves(layer, penalty):
-                return None
-        return kernel if len(self.layers) else None
 
     def penalty(self) -> Tensor | float:
         """Sum of the layers' penalties in the last forward pass."""

@@ -1,11 +1,34 @@
-"""Optimizers that touch only the table rows of a batch, and their register."""
+"""Optimizers that touch only the table rows of a batch, their register, and how they are set up."""
 
 import torch
 
 from sk_dynint.optim._adam import RowAdam
 from sk_dynint.optim._ftrl import FTRL
+from sk_dynint.optim._policy import (
+    FALLBACK,
+    OPTIMIZER_DEFAULTS,
+    check_optimizer,
+    check_options,
+    load_optimizer_state,
+    optimizer_state,
+    param_groups,
+    renew_options,
+)
 from sk_dynint.optim._rows import RowOptimizer
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"ftrl": FTRL, "adam": RowAdam}
 
-__all__ = ["FTRL", "OPTIMIZERS", "RowAdam", "RowOptimizer"]
+__all__ = [
+    "FALLBACK",
+    "FTRL",
+    "OPTIMIZERS",
+    "OPTIMIZER_DEFAULTS",
+    "RowAdam",
+    "RowOptimizer",
+    "check_optimizer",
+    "check_options",
+    "load_optimizer_state",
+    "optimizer_state",
+    "param_groups",
+    "renew_options",
+]

@@ -86,6 +86,11 @@ class RowAdam(RowOptimizer):
         for options in self.param_groups:
             _check_options(options)
 
+    def set_batch_weight(self, weight: float) -> None:
+        """Set s of every group."""
+        for options in self.param_groups:
+            options["batch_weight"] = weight
+
     def _start(self, w: Tensor, options: dict[str, Any]) -> dict[str, Any]:
         return {"step": 0, "m": torch.zeros_like(w), "v": torch.zeros_like(w)}
 

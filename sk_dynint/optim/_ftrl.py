@@ -10,7 +10,7 @@ from torch import Tensor
 from sk_dynint.optim._rows import RowOptimizer
 
 Start = Literal["zero", "consistent"]
-FLAT = 1e-20  # stands for a curvature of 0: no gradient yet, and β = λ2 = n = 0
+MIN_CURVATURE = 1e-20  # replaces a curvature of 0: no gradient yet, and β = λ2 = n = 0
 
 
 class FTRL(RowOptimizer):
@@ -117,10 +117,11 @@ class FTRL(RowOptimizer):
 
     @torch.no_grad()
     def anchor(self) -> None:
-        """Go on from the present weights: choose the z from which they follow.
+        """Recompute z so that the present weights follow from it.
 
-        Wanted when weights or options were set from outside, since a step would else return to
-        what z says.  Weights of 0 have been pruned, and keep their z up to the threshold.
+        Needed when weights or options were changed outside the optimizer, because the next step
+        computes the weights from z.  Weights of 0 have been pruned; they keep their z up to the
+        threshold.
         """
         for options in self.param_groups:
             for w in filter(self.state.get, options["params"]):
@@ -144,7 +145,7 @@ class FTRL(RowOptimizer):
         torch._foreach_addcmul_(z, root, w, value=1 / lr)
         torch._foreach_add_(curvature, options["beta"] + lr * options["l2"])
         if options["beta"] == options["l2"] == 0:
-            torch._foreach_clamp_min_(curvature, lr * FLAT)
+            torch._foreach_clamp_min_(curvature, lr * MIN_CURVATURE)
         for out, leader, c in zip(w, z, curvature, strict=True):
             torch.div(_shrink(leader, options), c, out=out)
         torch._foreach_mul_(w, -lr)
@@ -165,7 +166,7 @@ def _shrink(z: Tensor, options: dict[str, Any]) -> Tensor:
 def _consistent_z(w: Tensor, n: Tensor, options: dict[str, Any]) -> Tensor:
     """Return the z from which, with this n, the weights follow."""
     curvature = n.sqrt().add_(options["beta"]).div_(options["lr"]).add_(options["l2"])
-    shrunk = curvature.clamp_min_(FLAT).mul_(w).neg_()
+    shrunk = curvature.clamp_min_(MIN_CURVATURE).mul_(w).neg_()
     if options["l1"] == 0:
         return shrunk
     if options["group"] and w.ndim == 2:

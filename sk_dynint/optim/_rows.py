@@ -1,4 +1,4 @@
-"""What the optimizers share: of a table with a sparse gradient, only its rows are touched."""
+"""Base class of the optimizers: a sparse gradient updates only the rows that it names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 CHUNK = 2**17
-"""Entries updated at once: the arrays of a chunk stay in a core's cache from pass to pass."""
+"""Entries updated at once, so few that their arrays stay in the cache of a core."""
 
 
 class Part(NamedTuple):
@@ -24,13 +24,23 @@ class Part(NamedTuple):
 class RowOptimizer(torch.optim.Optimizer):
     """Optimizer that reads and writes only the rows that a sparse gradient names.
 
-    Subclasses say how the state of a parameter starts and how one step changes both in place;
-    the tensors in the state have the parameter's shape.  The last axis is never divided.
+    A subclass defines the initial state of a parameter (`_start`) and one step in place
+    (`_update`).  The tensors in the state have the parameter's shape; rows are never divided.
     """
 
     supports_sparse = True
-    map: Callable[..., Any] | None = None
-    """How to go over chunks: an engine puts the `map` of its threads here for a while."""
+
+    def anchor(self) -> None:
+        """Adapt the state to weights or options that were changed outside the optimizer.
+
+        Does nothing for optimizers whose weights do not follow from their state.
+        """
+
+    def set_batch_weight(self, weight: float) -> None:
+        """Tell the weight of a batch, by which summed gradients exceed those of the mean loss.
+
+        Does nothing for optimizers whose options are meant beside the summed loss.
+        """
 
     def _start(self, w: Tensor, options: dict[str, Any]) -> dict[str, Any]:
         """Return the state before the first step."""
@@ -51,8 +61,23 @@ class RowOptimizer(torch.optim.Optimizer):
         raise NotImplementedError
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update the parameters; return the closure's loss."""
+    def step(
+        self, closure: Callable[[], Any] | None = None, *, map: Callable[..., Iterable[Any]] = map
+    ) -> Any:
+        """Update the parameters.
+
+        Parameters
+        ----------
+        closure : callable, default=None
+            Computes the loss and its gradients first.
+        map : callable, default=map
+            Calls a function on each chunk of rows; the ``map`` of a pool shares them out.
+
+        Returns
+        -------
+        loss
+            What the closure returned, or None.
+        """
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -73,7 +98,7 @@ class RowOptimizer(torch.optim.Optimizer):
                 else:
                     dense += _divided(Part(w, w.grad, state))
             work += (partial(self._update_parts, parts, options) for parts in _chunks(dense))
-        list((self.map or map)(lambda task: task(), work))
+        list(map(lambda task: task(), work))
         return loss
 
     def _update_parts(self, parts: list[Part], options: dict[str, Any]) -> None:
@@ -85,7 +110,7 @@ class RowOptimizer(torch.optim.Optimizer):
     ) -> list[Callable[[], None]]:
         """Divide the update of the rows that the gradient names."""
         assert w.grad is not None
-        grad = w.grad.coalesce()  # nothing to do for one of an engine
+        grad = w.grad.coalesce()  # returns it as it is if an engine made it
         (rows,), values = grad.indices(), grad.values()
         tables = _tensors(state)
 

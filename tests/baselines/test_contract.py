@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from sk_dynint._body import Body
-from sk_dynint._engine import AUTOGRAD_BLOCK, Engine
 from sk_dynint._module import CTRModule
 from sk_dynint.baselines import BASELINES, DNN
+from sk_dynint.engine import Engine
+from sk_dynint.engine._autograd import AUTOGRAD_BLOCK
 from sk_dynint.baselines._dnn import BatchNorm
 
 F, D = 4, 3
@@ -117,7 +118,7 @@ def test_a_body_with_large_arrays_is_given_fewer_rows_at_once():
     assert blocks == [105, 52, 32]
     for name, expected in [("xdeepfm", 105), ("dcnv2", AUTOGRAD_BLOCK)]:
         engine = Engine(CTRModule([3] * 39, 8, BASELINES[name]))
-        assert engine.learners[0].block == expected
+        assert engine.training_kernels[0].block == expected
 
 
 @EVERY_BODY

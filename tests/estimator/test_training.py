@@ -16,9 +16,10 @@ from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback, Freezer, LRScheduler
 
 from sk_dynint import BaselineClassifier, DynIntClassifier, FieldEncoder
-from sk_dynint._training import KeepBest, WeightAverage
 from sk_dynint.datasets import load_flights
 from sk_dynint.interactions import VARIANTS, InteractionLayer
+from sk_dynint.training._average import WeightAverage
+from sk_dynint.training._callbacks import KeepBest
 from tests.conftest import fast, make_clicks
 
 
@@ -142,8 +143,8 @@ def test_blocks_of_a_batch_make_no_difference(variant, monkeypatch):
     weight = np.linspace(0.5, 2.0, len(y))
     found = []
     for block in (len(y), 30):
-        monkeypatch.setattr("sk_dynint.interactions._kernel.BLOCK", block)
-        monkeypatch.setattr("sk_dynint._engine.AUTOGRAD_BLOCK", block)
+        monkeypatch.setattr("sk_dynint.engine.kernels._stack.BLOCK", block)
+        monkeypatch.setattr("sk_dynint.engine._autograd.AUTOGRAD_BLOCK", block)
         found.append(fast(**params).fit(X, y, sample_weight=weight).predict_proba(X))
     np.testing.assert_allclose(*found, atol=1e-9)
 
@@ -279,10 +280,10 @@ def test_interrupt_after_a_period_is_one_too(many_clicks, monkeypatch):
     """Not only a batch takes time: copying the best weights, say."""
     X, y = many_clicks
 
-    def interrupted(self, net, **kwargs):
+    def interrupted(self, module, optimizer):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(KeepBest, "on_epoch_end", interrupted)
+    monkeypatch.setattr(KeepBest, "keep", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fast().fit(X, y)
 
@@ -314,7 +315,7 @@ def test_frozen_weights_stay(clicks):
 
 def test_validation_loss_is_the_weighted_mean_over_blocks(many_clicks, monkeypatch):
     X, y = many_clicks
-    monkeypatch.setattr("sk_dynint._training.EVALUATION_BLOCK", 100)
+    monkeypatch.setattr("sk_dynint.training._net.EVALUATION_BATCH_SIZE", 100)
     X_val, y_val = make_clicks(350, seed=3)
     weight = np.where(np.arange(350) < 100, 50.0, 1.0)
     model = fast(max_epochs=1).fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=weight)

@@ -34,7 +34,7 @@ MODELS = [
     ("dgp", {"n_layers": 2, "n_subspaces": 2}, {"reduction": 6, "rank": 4}),
     ("dgp", {"n_layers": 1}, {"reduction": 4, "rank": 3, "activation": "softplus"}),
     ("dgp", {"n_layers": 1}, {"reduction": 4, "rank": 2, "activation": "linear"}),
-    ("dgp", {"n_layers": 2, "n_subspaces": 2}, {"reduction": 4, "rank": 2, "kernel": "full"}),
+    ("dgp", {"n_layers": 2, "n_subspaces": 2}, {"reduction": 4, "rank": 2, "sigma": "full"}),
     (
         "dgp",
         {"n_layers": 1, "n_subspaces": 4},

@@ -27,15 +27,15 @@ def to_paper(x):
 # --- the same numbers
 
 
-@pytest.mark.parametrize("kernel", ["diagonal", "full"])
+@pytest.mark.parametrize("sigma", ["diagonal", "full"])
 @pytest.mark.parametrize("activation", ["sigmoid", "softplus", "linear"])
-def test_generated_layer_equals_its_explicit_matrix(activation, kernel):
+def test_generated_layer_equals_its_explicit_matrix(activation, sigma):
     """T13: U Σ Vᵀ formed for every instance."""
     layer = randomize(
-        DynamicGeneratedParameters(6, 2, rank=3, activation=activation, kernel=kernel)
+        DynamicGeneratedParameters(6, 2, rank=3, activation=activation, sigma=sigma)
     )
     x, x0 = make_input()
-    matrices = dgp_matrices(to_numpy(layer), to_paper(x0), activation, kernel)
+    matrices = dgp_matrices(to_numpy(layer), to_paper(x0), activation, sigma)
     expected = to_paper(x) * (1 + matrices @ to_paper(x0))
     np.testing.assert_allclose(to_paper(layer(x, x0)), expected, rtol=1e-11)
 
@@ -204,10 +204,10 @@ def largest_tensor(layer, **options):
     return record.largest
 
 
-@pytest.mark.parametrize("kernel", ["diagonal", "full"])
-def test_generated_layer_never_forms_a_mixing_matrix(kernel):
+@pytest.mark.parametrize("sigma", ["diagonal", "full"])
+def test_generated_layer_never_forms_a_mixing_matrix(sigma):
     """T33: nothing of (B, W, W), not even (W, W)."""
-    assert largest_tensor(DynamicGeneratedParameters, kernel=kernel) < 40 * 40
+    assert largest_tensor(DynamicGeneratedParameters, sigma=sigma) < 40 * 40
 
 
 def test_weighted_layer_forms_no_matrix_per_instance():
@@ -232,7 +232,7 @@ def test_parameter_counts_of_the_table(rank, dgp, dwp):
     [
         (DynamicGeneratedParameters, "activation", r"\['linear', 'sigmoid', 'softplus'\]"),
         (DynamicGeneratedParameters, "init", "'orthogonal' or 'glorot'"),
-        (DynamicGeneratedParameters, "kernel", "'diagonal' or 'full'"),
+        (DynamicGeneratedParameters, "sigma", "'diagonal' or 'full'"),
         (DynamicGeneratedParameters, "gate_input", "'flatten' or 'pooled'"),
         (DynamicWeightedParameters, "offset", "'sqrt', 'paper', 'first' or 'none'"),
         (DynamicWeightedParameters, "paradigm", "'auto', 'low_rank' or 'explicit'"),

@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sk_dynint import _matmul
-from sk_dynint.interactions import PIN, VARIANTS, InteractionStack, _kernel
-from sk_dynint.interactions._kernel import padded
+from sk_dynint.engine.kernels import _stack, find_kernel
+from sk_dynint.engine.kernels._stack import padded
+from sk_dynint.interactions import PIN, VARIANTS, InteractionStack
 from tests.conftest import NEEDS_ONEDNN
 from tests.references import randomize
 
+pytestmark = pytest.mark.usefixtures("double_precision")
 EVERY_VARIANT = pytest.mark.parametrize("variant", VARIANTS)
 
 
@@ -36,7 +38,7 @@ def by_autograd(stack, embedding, logit_grad):
 
 def by_kernel(stack, embedding, logit_grad, block, dtype=None, by_onednn=None):
     """The same, in blocks of rows."""
-    kernel = stack.find_kernel()(stack, dtype)
+    kernel = find_kernel(stack)(stack, dtype)
     if by_onednn is not None:
         kernel.by_onednn = by_onednn
     kernel.load()
@@ -85,7 +87,7 @@ def test_kernel_is_autograd(
 @pytest.mark.parametrize("sizes", [(5, 4, 2), (33, 8, 4), (5, 8, 8), (40, 2, 1)])
 def test_single_precision_by_either_library(monkeypatch, variant, by_onednn, sizes):
     monkeypatch.setattr(_matmul, "ONEDNN_MIN_MULTIPLICATIONS", 0)
-    monkeypatch.setattr(_kernel, "FEW_ENTRIES", 0)
+    monkeypatch.setattr(_stack, "MKL_MAX_GRADIENT_ENTRIES", 0)
     n_fields, embedding_dim, n_subspaces = sizes
     stack = make_stack(variant, n_fields, embedding_dim, n_subspaces=n_subspaces, n_layers=2)
     data = torch.randn(23, n_fields, embedding_dim), torch.randn(23)
@@ -108,7 +110,7 @@ def test_wide_stack(variant):
 @EVERY_VARIANT
 def test_prediction_keeps_nothing_and_changes_nothing(variant):
     stack = make_stack(variant)
-    kernel = stack.find_kernel()(stack)
+    kernel = find_kernel(stack)(stack)
     kernel.load()
     for n_rows in (7, 3, 7):
         embedding = torch.randn(n_rows, 5, 4)
@@ -121,7 +123,7 @@ def test_prediction_keeps_nothing_and_changes_nothing(variant):
 def test_load_reads_new_weights_and_forgets_old_gradients(variant):
     stack = make_stack(variant)
     data = torch.randn(6, 5, 4), torch.randn(6)
-    kernel = stack.find_kernel()(stack)
+    kernel = find_kernel(stack)(stack)
     for _ in range(2):
         randomize(stack)
         kernel.load()
@@ -137,7 +139,7 @@ def test_load_reads_new_weights_and_forgets_old_gradients(variant):
 def test_gradients_of_several_kernels_add_up(variant):
     stack = make_stack(variant)
     data = torch.randn(6, 5, 4), torch.randn(6)
-    kernels = [stack.find_kernel()(stack) for _ in range(2)]
+    kernels = [find_kernel(stack)(stack) for _ in range(2)]
     for kernel, embedding, logit_grad in zip(kernels, *(t.split(4) for t in data), strict=True):
         kernel.load()
         kernel.start()
@@ -165,7 +167,7 @@ def test_half_precision_is_close(variant):
     [
         ("da", {"gate_shape": "element"}),
         ("da", {"gate_input": "pooled"}),
-        ("dgp", {"kernel": "full"}),
+        ("dgp", {"sigma": "full"}),
         ("dgp", {"activation": "linear"}),
         ("dwp", {"paradigm": "explicit"}),
         ("dwp", {"gate_input": "pooled"}),
@@ -173,12 +175,12 @@ def test_half_precision_is_close(variant):
     ],
 )
 def test_rare_options_are_left_to_autograd(variant, options):
-    assert make_stack(variant, **options).find_kernel() is None
+    assert find_kernel(make_stack(variant, **options)) is None
 
 
 def test_penalty_of_every_instance_is_left_to_autograd():
-    assert make_stack("dwp").find_kernel(penalty=0.1) is None
-    assert make_stack("dgp").find_kernel(penalty=0.1) is not None
+    assert find_kernel(make_stack("dwp"), penalty=0.1) is None
+    assert find_kernel(make_stack("dgp"), penalty=0.1) is not None
 
 
 def test_subclass_does_not_inherit_the_kernel():
@@ -188,8 +190,8 @@ def test_subclass_does_not_inherit_the_kernel():
         def forward(self, x, x0):
             return (x + super().forward(x, x0)) / 2
 
-    assert InteractionStack(3, 2, layer=PIN).find_kernel() is not None
-    assert InteractionStack(3, 2, layer=Halved).find_kernel() is None
+    assert find_kernel(InteractionStack(3, 2, layer=PIN)) is not None
+    assert find_kernel(InteractionStack(3, 2, layer=Halved)) is None
 
 
 @pytest.mark.parametrize(("width", "expected"), [(1, 8), (8, 8), (39, 40), (127, 128), (156, 156)])

@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from sk_dynint import BaselineClassifier, DynIntClassifier
-from sk_dynint._engine import Engine, Workers, grouped, one_thread
 from sk_dynint._module import CTRModule
+from sk_dynint._process import one_thread
+from sk_dynint.engine import Batch, Engine
+from sk_dynint.engine._engine import group_rows
+from sk_dynint.engine._threads import Workers
 from sk_dynint.interactions import VARIANTS, InteractionStack
 from tests.conftest import fast, make_clicks
 from tests.references import randomize
-from tests.test_module import Body
+from tests.test_module import SumBody
 
 CARDINALITIES = (3, 40, 2)
 N = 90
@@ -31,14 +34,14 @@ def make_module(variant="da", **options):
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        make_body = Body if variant == "body" else stack
+        make_body = SumBody if variant == "body" else stack
         return randomize(CTRModule(CARDINALITIES, 4, make_body, **options).double())
 
 
 def make_rows(n=N, seed=0):
     rng = np.random.default_rng(seed)
     codes = np.column_stack([rng.integers(0, c, n) for c in CARDINALITIES]).astype(np.int32)
-    return (
+    return Batch(
         torch.from_numpy(codes),
         torch.from_numpy(rng.integers(0, 2, n).astype(float)),
         torch.from_numpy(rng.uniform(0.5, 2, n)),
@@ -64,7 +67,7 @@ def test_gradients_are_those_of_autograd(variant, n_threads, sparse, oov):
     module.zero_grad()
     engine = Engine(module, n_threads=n_threads)
     with engine.workers.running():
-        found = engine.gradients(*rows)
+        found = engine.gradients(rows)
     torch.testing.assert_close(found, logit)
     for (name, p), expected in zip(module.named_parameters(), gradients, strict=True):
         is_table = name in ("embedding.weight", "first_order.weight")
@@ -79,7 +82,7 @@ def test_penalty_counts_once_for_each_unit_of_weight(variant):
     rows = make_rows(300)  # more than a block
     _, gradients = by_autograd(module, *rows, penalty=0.1)
     module.zero_grad()
-    Engine(module, penalty=0.1, n_threads=2).gradients(*rows)
+    Engine(module, penalty=0.1, n_threads=2).gradients(rows)
     for p, expected in zip(module.parameters(), gradients, strict=True):
         torch.testing.assert_close(p.grad.to_dense(), expected)
 
@@ -88,7 +91,7 @@ def test_penalty_counts_once_for_each_unit_of_weight(variant):
 @pytest.mark.parametrize("variant", [*VARIANTS, "body"])
 def test_logits_are_those_of_the_module(variant, n_threads):
     module = make_module(variant)
-    codes = make_rows(700)[0]
+    codes = make_rows(700).indices
     engine = Engine(module, n_threads=n_threads)
     with engine.workers.running():
         torch.testing.assert_close(engine.logits(codes), module(codes).detach())
@@ -97,7 +100,7 @@ def test_logits_are_those_of_the_module(variant, n_threads):
 @given(rows=st.lists(st.integers(0, 20), min_size=1, max_size=60))
 @settings(max_examples=50, deadline=None)
 def test_rows_grouped_by_value(rows):
-    touched, order, starts = grouped(torch.tensor(rows))
+    touched, order, starts = group_rows(torch.tensor(rows))
     assert touched.tolist() == sorted(set(rows))
     groups = np.split(order.numpy(), starts[1:])
     assert [g.tolist() for g in groups] == [
@@ -111,7 +114,7 @@ def test_same_number_of_threads_same_bits():
         module = make_module().float()
         engine = Engine(module, n_threads=2)
         with engine.workers.running():
-            engine.gradients(*make_rows())
+            engine.gradients(make_rows())
         found.append([p.grad.to_dense() for p in module.parameters()])
     for other in found[1:]:
         assert all(map(torch.equal, found[0], other))
@@ -201,8 +204,8 @@ def test_training_does_not_depend_on_the_threads_but_for_rounding():
 def test_fitted_classifier_keeps_no_engine(clicks):
     X, y = clicks
     net = fast().fit(X, y).net_
-    assert net.engine is None
-    assert net.optimizer_.map is None
+    assert net.run_ is None
+    assert not net.callbacks
 
 
 # --- precision

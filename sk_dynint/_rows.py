@@ -1,0 +1,175 @@
+"""Rows on their way to the net: labels and weights checked, validation rows split off, encoded."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.utils import _safe_indexing, assert_all_finite
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_consistent_length, column_or_1d
+
+from sk_dynint.preprocessing import FieldEncoder
+from sk_dynint.training import EncodedData
+
+
+class Rows(NamedTuple):
+    """Raw columns or encoded data, targets in {0, 1} and sample weights (None: not given)."""
+
+    X: Any
+    target: NDArray[np.float64]
+    weight: NDArray[np.float64] | None
+
+    @classmethod
+    def checked(cls, X: Any, y: Any, sample_weight: Any, classes: Any) -> tuple[Rows, NDArray[Any]]:
+        """Check lengths, labels and weights; drop rows of weight zero.
+
+        Parameters
+        ----------
+        X : DataFrame, EncodedData or array-like of shape (n_samples, n_features)
+            Checked columns.
+        y : array-like of shape (n_samples,)
+            Labels.
+        sample_weight : array-like of shape (n_samples,) or None
+            Weights.
+        classes : array-like of shape (2,) or None
+            The labels that are allowed; None takes them from `y`.
+
+        Returns
+        -------
+        rows : Rows
+        classes : ndarray of shape (2,)
+        """
+        y = column_or_1d(y, warn=True)
+        check_consistent_length(X, y)
+        if n_missing := int(pd.isna(y).sum()):
+            raise ValueError(f"Input y contains NaN: {n_missing} of {len(y)} labels are missing")
+        assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
+        weight = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(
+                sample_weight, y, dtype=np.float64, ensure_non_negative=True
+            )
+            if not weight.all():  # otherwise no row is dropped, and no copy is needed
+                kept = np.flatnonzero(weight)
+                X, y, weight = _safe_indexing(X, kept), y[kept], weight[kept]
+        classes = check_classes(y, np.unique(y) if classes is None else classes)
+        return cls(X, (y == classes[1]).astype(np.float64), weight), classes
+
+    def take(self, index: NDArray[np.intp]) -> Rows:
+        """Return the rows at some positions."""
+        weight = None if self.weight is None else self.weight[index]
+        return Rows(_safe_indexing(self.X, index), self.target[index], weight)
+
+    def split(self, fraction: float, random_state: np.random.RandomState) -> tuple[Rows, Rows]:
+        """Set a fraction of the rows of each class aside, before the encoder sees anything."""
+        n_samples = len(self.target)
+        try:
+            train, valid = train_test_split(
+                np.arange(n_samples),
+                test_size=fraction,
+                stratify=self.target,
+                random_state=random_state,
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"validation_fraction={fraction} of {n_samples} rows cannot be set aside for early "
+                f"stopping: {error} Pass X_val, or early_stopping=False"
+            ) from error
+        return self.take(np.sort(train)), self.take(np.sort(valid))
+
+    def class_weight(self, given: Any, classes: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the factor for the weight of each class; "balanced" goes by these rows."""
+        if given is None:  # avoids making a label, an object, for each row
+            return np.ones(2)
+        labels = classes[self.target.astype(int)]
+        factors = compute_class_weight(given, classes=classes, y=labels, sample_weight=self.weight)
+        if (factors <= 0).any():
+            raise ValueError(f"class_weight={given!r}; both weights must be above 0")
+        return factors
+
+    def encoded(self, encoder: Any, class_weight: NDArray[np.float64], *, fit: bool) -> EncodedData:
+        """Encode the columns, with sample weights times class weights.
+
+        Parameters
+        ----------
+        encoder : transformer
+            Fitted here if `fit`, unless it is frozen or the rows are encoded already.
+        class_weight : ndarray of shape (2,)
+            Factor for the weight of each class.
+        fit : bool
+            Whether these are training rows.
+        """
+        raw = not isinstance(self.X, EncodedData)
+        if fit and raw and not isinstance(encoder, FrozenEstimator):
+            options = {} if self.weight is None else {"sample_weight": self.weight}
+            data = EncodedData(encoder.fit_transform(self.X, **options))
+        else:
+            data = encode(self.X, encoder)
+        weight = np.ones(len(data)) if self.weight is None else self.weight
+        return data.with_target(self.target, weight * class_weight[self.target.astype(int)])
+
+
+def encode(X: Any, encoder: Any) -> EncodedData:
+    """Encode raw columns; take encoded data as it is, if the same encoder has made it."""
+    if not isinstance(X, EncodedData):
+        return EncodedData(encoder.transform(X))
+    if X.encoder is not encoder and not _are_equal(X.encoder, encoder):
+        raise ValueError(
+            "X is EncodedData of another encoder than the one that the estimator was fitted with; "
+            "use its encoder_, or pass raw columns"
+        )
+    return X
+
+
+def _are_equal(encoder: Any, other: Any) -> bool:
+    """Whether two encoders are copies of each other, by the number of their levels."""
+    return encoder is not None and np.array_equal(encoder.cardinalities_, other.cardinalities_)
+
+
+def encoder_for(X: Any, encoder: Any) -> Any:
+    """Return the encoder to fit, or the one that has made encoded data.
+
+    Parameters
+    ----------
+    X : DataFrame, EncodedData or array-like
+        What `fit` was given.
+    encoder : transformer or None
+        The estimator's parameter, a copy of it.
+
+    Raises
+    ------
+    ValueError
+        If the encoded data has no encoder, or the parameter asks for another one.
+    """
+    if not isinstance(X, EncodedData):
+        return FieldEncoder() if encoder is None else encoder
+    if X.encoder is None:
+        raise ValueError("X is EncodedData without an encoder; pass EncodedData(..., encoder=...)")
+    if encoder is not None and getattr(encoder, "estimator", None) is not X.encoder:
+        raise ValueError(
+            f"X is encoded already, so that encoder={encoder!r} cannot be applied; pass raw "
+            "columns, or encoder=None"
+        )
+    return X.encoder
+
+
+def check_classes(y: NDArray[Any], classes: NDArray[Any]) -> NDArray[Any]:
+    """Return the two classes, or say why there are not two."""
+    if len(classes) > 2:
+        raise ValueError(
+            "Only binary classification is supported. The type of the target is multiclass: "
+            f"{len(classes)} classes. Wrap the estimator in "
+            "sklearn.multiclass.OneVsRestClassifier."
+        )
+    if len(classes) < 2:
+        raise ValueError(f"y has one class only, {classes.tolist()}; it must have two")
+    if len(unknown := np.setdiff1d(y, classes)):
+        raise ValueError(f"y has labels {unknown.tolist()} that are not in {classes.tolist()}")
+    return classes

@@ -1,0 +1,305 @@
+"""The engine: one training step on a batch, and logits, by threads that work on blocks of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cached_property, partial
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sk_dynint._loss import BinaryCrossEntropy
+from sk_dynint._module import CTRModule
+from sk_dynint._process import one_thread
+from sk_dynint.engine._autograd import AutogradKernel
+from sk_dynint.engine._kernel import Kernel
+from sk_dynint.engine._threads import Workers
+from sk_dynint.engine.kernels import find_kernel
+from sk_dynint.optim import RowOptimizer
+
+MIN_ROWS_PER_WORKER = 32
+"""Rows that a thread gets at least: sharing fewer costs more time than it saves."""
+
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
+"""Name -> type that a body computes in; None is the type of its parameters."""
+
+
+class Batch(NamedTuple):
+    """Rows of encoded data: indices (B, F), targets (B,) and weights (B,)."""
+
+    indices: Tensor
+    target: Tensor
+    weight: Tensor
+
+    def to(self, like: Tensor) -> Batch:
+        """Move to the device of a parameter; targets and weights take on its type."""
+        indices, target, weight = self
+        return Batch(
+            indices.to(like.device),
+            target.to(like.device, like.dtype),
+            weight.to(like.device, like.dtype),
+        )
+
+
+class Sums(NamedTuple):
+    """What a step adds to the history, on the device: summed loss and weight, and the logits."""
+
+    loss: Tensor
+    weight: Tensor
+    logit: Tensor
+
+
+def supports_bfloat16(device: torch.device) -> bool:
+    """Whether a device has instructions for bfloat16, as far as torch can tell."""
+    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
+        return True
+    available = torch.cpu.get_capabilities()
+    return any(available.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+class Engine:
+    r"""Logits of encoded rows, the gradients of their loss, and the optimizer's steps.
+
+    The objective of a batch is *summed*, the scale that FTRL's constants are meant for (paper,
+    Eq. 11 and 12):
+
+    .. math:: \sum_i w_i \bigl(\ell(z_i, y_i) + \lambda\, penalty_i\bigr)
+
+    Parameters
+    ----------
+    module : CTRModule
+        A kernel of its variant computes the body if there is one, autograd otherwise.
+    optimizer : torch.optim.Optimizer, default=None
+        Makes the steps; an engine without one predicts or computes gradients.
+    loss : BinaryCrossEntropy, default=None
+        ℓ; None means the cross-entropy.
+    penalty : float, default=0.0
+        λ, coefficient of the body's penalty, for a row of weight 1.
+    precision : {"fp32", "bf16"}, default="fp32"
+        Type that the body computes in; parameters and their gradients keep their type.
+    n_threads : int, default=None
+        Threads that share a batch, if the body has a kernel; None means as many as torch has.
+    """
+
+    def __init__(
+        self,
+        module: CTRModule,
+        optimizer: torch.optim.Optimizer | None = None,
+        *,
+        loss: BinaryCrossEntropy | None = None,
+        penalty: float = 0.0,
+        precision: Literal["fp32", "bf16"] = "fp32",
+        n_threads: int | None = None,
+    ) -> None:
+        device = module.bias.device.type
+        self.module = module
+        self.optimizer = optimizer
+        self.loss = loss or BinaryCrossEntropy()
+        self.kernel = find_kernel(module.body, device, penalty)
+        shares = self.kernel is not None and device == "cpu"
+        self.workers = Workers((n_threads or one_thread.usual_threads()) if shares else 1)
+        self.penalty = penalty
+        self.dtype = PRECISIONS[precision]
+        self._parameters = list(module.parameters())
+        self._tables = module.tables
+        self._row_wise = module.body.row_wise
+        self._buffer = module.bias.new_empty(0)
+
+    @cached_property
+    def training_kernels(self) -> list[Kernel]:
+        """Kernels that compute gradients, one for each worker."""
+        return self._make_kernels(self.dtype)
+
+    @cached_property
+    def inference_kernels(self) -> list[Kernel]:
+        """Kernels that compute logits in the precision of the parameters."""
+        if self.dtype is None and "training_kernels" in vars(self):
+            return self.training_kernels
+        return self._make_kernels(None)
+
+    def _make_kernels(self, dtype: torch.dtype | None) -> list[Kernel]:
+        first: Kernel
+        if self.kernel is None:
+            first = AutogradKernel(self.module.body, self.penalty, dtype)
+        else:
+            first = self.kernel(self.module.body, dtype)  # type: ignore[arg-type]
+        return [first, *(first.sibling() for _ in range(self.workers.n_workers - 1))]
+
+    # -------------------------------------------------------------- prediction
+
+    @torch.no_grad()
+    def logits(self, indices: Tensor) -> Tensor:
+        """Return the logit of each row of indices, (B, F) -> (B,)."""
+        self._set_mode(training=False)
+        out = self.module.bias.new_empty(len(indices))
+        self.inference_kernels[0].load()
+
+        def work(kernel: Kernel, share: slice) -> None:
+            for block in _blocks(share, kernel.block):
+                embedding, *first = (table(indices[block]) for table in self._tables)
+                self._sum(kernel.forward(embedding), *first, out=out[block])
+
+        shares = self._shares(len(indices), MIN_ROWS_PER_WORKER)
+        self.workers.map(work, self.inference_kernels, shares)
+        return out
+
+    def _set_mode(self, training: bool) -> None:
+        """Put the module in training or evaluation mode, on which penalty and dropout depend."""
+        if self.module.training != training:
+            self.module.train(training)
+
+    def _sum(self, logit: Tensor, first_order: Tensor | None = None, *, out: Tensor) -> None:
+        """Add bias and first-order weights (B, F, 1), if there are any, to the body's logit."""
+        torch.add(logit, self.module.bias, out=out)
+        if first_order is not None:
+            out += first_order.sum((1, 2))
+
+    def _shares(self, n: int, least: int = 1) -> list[slice]:
+        """Divide `n` rows or fields among the workers; some get none if there are too few."""
+        share = max(-(-n // self.workers.n_workers), least)
+        return [slice(i, min(i + share, n)) for i in range(0, n, share)]
+
+    # ---------------------------------------------------------------- training
+
+    def step(self, batch: Batch, on_gradients: Callable[[], None] | None = None) -> Sums:
+        """Compute the gradients of a batch, then let the optimizer use them.
+
+        Parameters
+        ----------
+        batch : Batch
+            Rows to learn from.
+        on_gradients : callable, default=None
+            Called between the two.
+
+        Returns
+        -------
+        Sums
+            Loss and weight of the batch, and its logits, before the step.
+        """
+        assert self.optimizer is not None
+        batch = batch.to(self.module.bias)
+        logit = self.gradients(batch)
+        if on_gradients is not None:
+            on_gradients()
+        if isinstance(self.optimizer, RowOptimizer):
+            self.optimizer.step(map=self.workers.map)
+        else:
+            self.optimizer.step()
+        return self._sums(logit, batch)
+
+    def evaluate(self, batch: Batch) -> Sums:
+        """Compute the logits of a batch and sum their loss, without learning from it."""
+        batch = batch.to(self.module.bias)
+        return self._sums(self.logits(batch.indices), batch)
+
+    @torch.no_grad()
+    def _sums(self, logit: Tensor, batch: Batch) -> Sums:
+        return Sums(self.loss(logit, batch.target, batch.weight), batch.weight.sum(), logit)
+
+    @torch.no_grad()
+    def gradients(self, batch: Batch) -> Tensor:
+        """Set the gradient of every parameter to that of the summed objective.
+
+        Returns
+        -------
+        Tensor of shape (B,)
+            The logits.
+        """
+        indices, target, weight = batch.to(self.module.bias)
+        self._set_mode(training=True)
+        for parameter in self._parameters:
+            parameter.grad = None
+        logits, logit_grads = torch.empty_like(target), torch.empty_like(target)
+        embedding_grads = self._embedding_gradients(*indices.shape)
+        kernels = self.training_kernels
+        block_size = kernels[0].block if self._row_wise else len(indices)
+        kernels[0].load()
+
+        def work(kernel: Kernel, share: slice) -> None:
+            kernel.start()
+            for block in _blocks(share, block_size):
+                embedding, *first = (table(indices[block]) for table in self._tables)
+                logit, row_weight = logits[block], weight[block]
+                self._sum(kernel.forward(embedding, training=True), *first, out=logit)
+                grad = logit_grads[block]
+                self.loss.gradient(logit, target[block], row_weight, out=grad)
+                kernel.backward(grad, row_weight, out=embedding_grads[block])
+
+        shares = self._shares(len(indices), MIN_ROWS_PER_WORKER)
+        self.workers.map(work, kernels, shares)
+        self._set_table_gradients(indices, embedding_grads, logit_grads)
+        if self.module.bias.requires_grad:
+            self.module.bias.grad = logit_grads.sum()
+        kernels[0].store_gradients(kernels[1 : len(shares)])
+        if self.kernel and self.penalty:
+            self._add_penalty_gradients(self.penalty * weight.sum())
+        return logits
+
+    def _embedding_gradients(self, n_rows: int, n_fields: int) -> Tensor:
+        """Return an array (B, F, D) to write to, the same memory for every batch."""
+        table = self.module.embedding.weight
+        if len(self._buffer) < n_rows:
+            self._buffer = table.new_empty(n_rows, n_fields, table.shape[1])
+        return self._buffer[:n_rows]
+
+    def _set_table_gradients(
+        self, indices: Tensor, embedding_grads: Tensor, logit_grads: Tensor
+    ) -> None:
+        """Sum the gradients of each row of a table over the batch.
+
+        The rows of different fields are distinct, so the workers share the fields.
+        """
+        n_rows, n_fields = indices.shape
+        grads = [embedding_grads.flatten(0, 1)]
+        if len(self._tables) > 1:
+            grads.append(logit_grads.repeat_interleave(n_fields).unsqueeze(1))
+        numbers = torch.arange(n_rows * n_fields, device=indices.device).view(n_rows, n_fields)
+        rows = indices + self.module.embedding.offsets
+
+        def work(fields: slice) -> tuple[Tensor, list[Tensor]]:
+            touched, order, starts = group_rows(rows[:, fields].flatten())
+            places = numbers[:, fields].flatten().index_select(0, order)
+            bag = partial(functional.embedding_bag, places, offsets=starts, mode="sum")
+            return touched, [bag(grad) for grad in grads]
+
+        parts = self.workers.map(work, self._shares(n_fields))
+        touched, sums = zip(*parts, strict=True)
+        for table, values in zip(self._tables, zip(*sums, strict=True), strict=True):
+            table.set_gradient(torch.cat(touched), torch.cat(values))
+
+    def _add_penalty_gradients(self, coefficient: Tensor) -> None:
+        """Add the gradients of a penalty on parameters alone, which kernels leave out."""
+        with torch.enable_grad():
+            penalty = self.module.body.penalty()
+        if isinstance(penalty, Tensor) and penalty.requires_grad:
+            parameters = [p for p in self.module.body.parameters() if p.requires_grad]
+            gradients = torch.autograd.grad(penalty, parameters, allow_unused=True)
+            for p, gradient in zip(parameters, gradients, strict=True):
+                if gradient is not None and p.grad is not None:
+                    p.grad.add_(gradient * coefficient)
+
+
+def _blocks(share: slice, size: int) -> Iterator[slice]:
+    for start in range(share.start, share.stop, size):
+        yield slice(start, min(start + size, share.stop))
+
+
+def group_rows(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Group equal rows.
+
+    Returns
+    -------
+    distinct : Tensor
+        The distinct rows, in ascending order.
+    order : Tensor
+        Positions that sort the rows.
+    starts : Tensor
+        Where the group of each distinct row begins in `order`.
+    """
+    ascending, order = rows.sort(stable=True)
+    first = torch.ones_like(ascending, dtype=torch.bool)
+    torch.ne(ascending[1:], ascending[:-1], out=first[1:])
+    starts = first.nonzero().squeeze(1)
+    return ascending.index_select(0, starts), order, starts

@@ -1,0 +1,56 @@
+"""Kernels written by hand, and their register: one class in one file for each variant."""
+
+from __future__ import annotations
+
+from sk_dynint._body import Body
+from sk_dynint.engine.kernels._da import DynamicActivationKernel
+from sk_dynint.engine.kernels._dgp import DynamicGeneratedParametersKernel
+from sk_dynint.engine.kernels._dwp import DynamicWeightedParametersKernel
+from sk_dynint.engine.kernels._pin import PINKernel
+from sk_dynint.engine.kernels._stack import StackKernel
+from sk_dynint.interactions import (
+    PIN,
+    DynamicActivation,
+    DynamicGeneratedParameters,
+    DynamicWeightedParameters,
+    InteractionLayer,
+    InteractionStack,
+)
+
+KERNELS: dict[tuple[type[InteractionLayer], str], type[StackKernel]] = {
+    (layer, device): kernel
+    for device in ("cpu", "cuda")
+    for layer, kernel in {
+        PIN: PINKernel,
+        DynamicActivation: DynamicActivationKernel,
+        DynamicGeneratedParameters: DynamicGeneratedParametersKernel,
+        DynamicWeightedParameters: DynamicWeightedParametersKernel,
+    }.items()
+}
+"""(layer type, device type) -> kernel.  Types are matched exactly, because a subclass may compute
+something else."""
+
+
+def find_kernel(body: Body, device: str = "cpu", penalty: float = 0.0) -> type[StackKernel] | None:
+    """Return the kernel that computes what `body` does on a device, or None.
+
+    Parameters
+    ----------
+    body : Body
+        Any body; only stacks of interaction layers have kernels.
+    device : str, default="cpu"
+        Type of the device that holds its parameters.
+    penalty : float, default=0.0
+        Coefficient of the body's penalty.
+    """
+    if not isinstance(body, InteractionStack) or type(body).forward is not InteractionStack.forward:
+        return None
+    layers: list[InteractionLayer] = list(body.layers)  # type: ignore[arg-type]
+    kernels = {KERNELS.get((type(layer), device)) for layer in layers}
+    kernel = kernels.pop() if len(kernels) == 1 else None
+    if kernel is None or not all(kernel.serves(layer, penalty) for layer in layers):
+        return None
+    return kernel
+
+
+__all__ = ["KERNELS", "StackKernel", "find_kernel"]

@@ -1,0 +1,37 @@
+"""Kernel of `da`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from sk_dynint.engine.kernels._parts import SigmoidGates, StaticProduct
+from sk_dynint.engine.kernels._stack import StackKernel
+from sk_dynint.interactions import DynamicActivation
+
+
+class DynamicActivationKernel(StackKernel):
+    """M_l = (W_l X_0) ∘ G_l with G_l = 2σ(net_l)."""
+
+    @classmethod
+    def serves(cls, layer: DynamicActivation, penalty: float) -> bool:
+        """Whether there is one gate for a row, from the flat embedding."""
+        return layer.gate_depth == 1 and layer.gate.gate_input == "flatten"
+
+    def set_up(self) -> None:
+        """Pack W and the gate networks."""
+        self.static = StaticProduct(self)
+        self.gates = SigmoidGates(self, self.inner_width)
+
+    def mix(self, x0: Tensor) -> Sequence[Tensor]:
+        """Product, gates, and their product."""
+        self.ungated = self.static.forward(x0)
+        gated = self.array("gated", *self.ungated.shape)
+        self.joined = self.gates.apply(x0, self.ungated, out=gated)
+        return self.joined.unbind(2)
+
+    def mix_backward(self, g: Tensor) -> Tensor:
+        """Through the gates, then as a static layer."""
+        self.gates.apply_backward(self.joined, self.ungated)
+        return self.static.backward(self.joined, g)

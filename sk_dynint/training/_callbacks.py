@@ -1,0 +1,128 @@
+"""What happens at the end of an evaluation period, beside skorch's callbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from sk_dynint.optim import load_optimizer_state, optimizer_state
+
+METRICS = {"logloss": ("valid_loss", True), "auc": ("valid_auc", False)}
+"""What may decide about early stopping: name -> (history column, whether lower is better)."""
+
+
+class KeepBest:
+    """Keeps the weights of the best evaluation period, and tells when to stop.
+
+    The optimizer's state is kept with the weights, because FTRL's weights follow from it.
+
+    Parameters
+    ----------
+    metric : {"logloss", "auc"}
+        Score that decides.
+    patience : int
+        Periods without improvement after which training stops.
+    """
+
+    def __init__(self, metric: str, patience: int) -> None:
+        self.column, lower_is_better = METRICS[metric]
+        self.sign = 1 if lower_is_better else -1
+        self.patience = patience
+        self.score, self.period = np.inf, 0
+        self.module_state: dict[str, Any] | None = None
+        self.optimizer_state: dict[str, Any] = {}
+
+    def improves(self, row: Mapping[str, Any], period: int) -> bool:
+        """Compare a row of the history with the best so far; note it if it is better."""
+        score = self.sign * row[self.column]
+        if not score < self.score:
+            return False
+        self.score, self.period = score, period
+        return True
+
+    def keep(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Copy weights and optimizer state."""
+        self.module_state = {name: t.clone() for name, t in module.state_dict().items()}
+        self.optimizer_state = optimizer_state(optimizer, parameter_names(module))
+
+    def is_out_of_patience(self, period: int) -> bool:
+        """Whether the best period lies too far back."""
+        return period - self.period >= self.patience
+
+    def restore(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Go back to the best period, if there has been any."""
+        if self.module_state is not None:
+            module.load_state_dict(self.module_state)
+            load_optimizer_state(optimizer, parameter_names(module), self.optimizer_state)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return score, period, weights and optimizer state."""
+        return {
+            "score": float(self.score),
+            "period": self.period,
+            "module": self.module_state,
+            "optimizer": self.optimizer_state,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from an earlier best period."""
+        self.score, self.period = state["score"], state["period"]
+        self.module_state, self.optimizer_state = state["module"], state["optimizer"]
+
+
+class StepProgress:
+    """One progress bar over all training steps, with the last scores beside it."""
+
+    def __init__(self, n_steps: int) -> None:
+        self._bar = tqdm(total=n_steps, unit="step", desc="fit")
+
+    def step(self) -> None:
+        """Advance by a step."""
+        self._bar.update()
+
+    def show(self, row: Mapping[str, Any]) -> None:
+        """Show the scores of a row of the history."""
+        names = [n for n in ("train_loss", "valid_loss", "valid_auc") if n in row]
+        self._bar.set_postfix({name: f"{row[name]:.4f}" for name in names})
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        self._bar.close()
+
+
+class SklearnCallbacks:
+    """Forwards evaluation periods to the callbacks set with ``set_callbacks`` (scikit-learn)."""
+
+    def __init__(self, estimator: Any, context: Any, X: Any, y: Any) -> None:
+        self.context = context
+        self.task = {"estimator": estimator, "X": X, "y": y}
+
+    def begin(self) -> None:
+        """Open a subtask."""
+        self._task = self.context.subcontext(task_name="evaluation period")
+        self._task.call_on_fit_task_begin(**self.task)
+
+    def end(self, history: Any) -> bool:
+        """Close it; return whether a callback asks to stop."""
+        return self._task.call_on_fit_task_end(
+            **self.task, reconstruction_attributes=lambda: {"history_": history_frame(history)}
+        )
+
+
+def parameter_names(module: nn.Module) -> dict[nn.Parameter, str]:
+    """Return the name of each parameter."""
+    return {parameter: name for name, parameter in module.named_parameters()}
+
+
+def history_frame(history: Any) -> pd.DataFrame:
+    """Return a frame with one row for each evaluation period."""
+    rows = pd.DataFrame([dict(row) for row in history])
+    columns = ["step", "train_loss", "valid_loss", "valid_auc", "seconds"]
+    rows = rows.assign(step=rows["train_batch_count"].cumsum()).rename(columns={"dur": "seconds"})
+    return rows[[name for name in columns if name in rows]]

@@ -1,0 +1,447 @@
+"""The skorch net: its loop, and what it predicts.  The only file that imports skorch."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import roc_auc_score
+from skorch import NeuralNet
+from skorch import callbacks as skorch_callbacks
+from skorch.callbacks import Callback, EpochTimer
+from skorch.history import History
+from torch import Tensor
+
+from sk_dynint._loss import BinaryCrossEntropy
+from sk_dynint._module import CTRModule
+from sk_dynint._process import one_thread
+from sk_dynint.engine import Batch, Engine, Sums, supports_bfloat16
+from sk_dynint.optim import RowOptimizer, load_optimizer_state, optimizer_state
+from sk_dynint.training._average import WeightAverage
+from sk_dynint.training._callbacks import KeepBest, SklearnCallbacks, StepProgress, parameter_names
+from sk_dynint.training._data import EncodedData, check_indices
+from sk_dynint.training._run import Run, State
+from sk_dynint.training._schedule import Batches, Schedule
+
+EVALUATION_BATCH_SIZE = 8192
+"""Rows in a batch of validation rows."""
+
+EAGER_MAX_ROWS = 64
+"""Up to so many rows are predicted by the module itself: preparing a kernel would take longer."""
+
+SINGLE_THREAD_MAX_ROWS = 1024
+"""Up to so many rows are predicted in one thread."""
+
+BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+
+class CTRNet(NeuralNet):
+    """skorch net for encoded rows, trained by an :class:`Engine`.
+
+    An "epoch" of skorch is an evaluation period here: a number of steps, then the validation rows,
+    then the callbacks.  `X` is always encoded: an :class:`EncodedData`, or a matrix of field
+    indices (n_samples, n_fields), with targets in {0, 1} as `y`.
+
+    The history records the weighted mean of the loss.  The gradient is that of the *sum* over the
+    batch, the scale that FTRL's constants are meant for.
+
+    Parameters
+    ----------
+    module : type, default=CTRModule
+        Class of the module.
+    criterion : type, default=BinaryCrossEntropy
+        Class of the loss.
+    orthogonal_penalty : float, default=0.0
+        λ of Eq. 11 and 12, coefficient of the body's penalty.
+    precision : {"fp32", "bf16"}, default="fp32"
+        Type that the body computes in while training.
+    train_split : None
+        Validation rows are passed to :meth:`train_on`.
+    **kwargs
+        See :class:`skorch.NeuralNet`.
+    """
+
+    run_: Run | None = None
+    stop_requested_ = False
+    weights_changed_outside_ = False
+    """True if weights or options changed outside the optimizer, so that FTRL must recompute z."""
+
+    def __init__(
+        self,
+        module: Any = CTRModule,
+        criterion: Any = BinaryCrossEntropy,
+        *,
+        orthogonal_penalty: float = 0.0,
+        precision: Literal["fp32", "bf16"] = "fp32",
+        train_split: None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.orthogonal_penalty = orthogonal_penalty
+        self.precision = precision
+        super().__init__(module, criterion, train_split=train_split, **kwargs)
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Callback]]:
+        """The loop records the losses itself; scores of single batches are not kept."""
+        return [("epoch_timer", EpochTimer())]
+
+    # ---------------------------------------------------------------- training
+
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> CTRNet:
+        """Make `max_epochs` passes over encoded rows, in batches of `batch_size`."""
+        if not self.initialized_:
+            self.initialize()
+        data = self._encoded(X)
+        if y is not None:
+            weight = np.ones(len(data)) if data.weight is None else data.weight
+            data = data.with_target(np.asarray(y, dtype=np.float64), weight)
+        size = min(self.batch_size, len(data))
+        steps = -(-len(data) // size)
+        seed = int(torch.randint(2**31, ()))
+        self.train_on(data, schedule=Schedule(len(data), size, self.max_epochs, steps), seed=seed)
+        return self
+
+    def train_on(
+        self,
+        data: EncodedData,
+        valid: EncodedData | None = None,
+        *,
+        schedule: Schedule,
+        seed: int,
+        shuffle: bool = True,
+        callbacks: Iterable[Any] = (),
+        metric: str = "logloss",
+        patience: int = 5,
+        averaging: float | None = None,
+        progress: bool = False,
+        sklearn_callbacks: SklearnCallbacks | None = None,
+        state: State | None = None,
+    ) -> None:
+        """Train on encoded rows, evaluating `valid` at the end of every period.
+
+        Parameters
+        ----------
+        data, valid : EncodedData
+            Rows to learn from and to evaluate, with targets; `valid` may be None.
+        schedule : Schedule
+            How long to train.
+        seed : int
+            Seed of the order of rows, if `shuffle`, and of dropout.
+        callbacks : iterable of skorch callbacks
+            Called besides those of the net.
+        metric, patience
+            See :class:`KeepBest`; used with validation rows only.
+        averaging : float, default=None
+            Power of the :class:`WeightAverage`.
+        progress : bool, default=False
+            Whether to show a progress bar.
+        sklearn_callbacks : SklearnCallbacks, default=None
+            scikit-learn's callbacks.
+        state : dict, default=None
+            What :meth:`state_dict` returned at the end of a period of the same run: training
+            continues from there, to the same bits.
+
+        Raises
+        ------
+        ValueError
+            If the loss is not finite.
+        """
+        device, dtype = torch.device(self.device), self.module_.bias.dtype
+        if self.precision == "bf16" and not supports_bfloat16(device):
+            warnings.warn(
+                "precision='bf16': this processor has no instructions for bfloat16; training will "
+                "take several times as long as with 'fp32'",
+                stacklevel=2,
+            )
+        if self.weights_changed_outside_ and isinstance(self.optimizer_, RowOptimizer):
+            self.optimizer_.anchor()
+        self.weights_changed_outside_ = averaging is not None
+        if isinstance(self.optimizer_, RowOptimizer):
+            mean_weight = float(data.batch().weight.mean())
+            self.optimizer_.set_batch_weight(min(schedule.batch_size, len(data)) * mean_weight)
+        engine = Engine(
+            self.module_,
+            self.optimizer_,
+            loss=self.criterion_,
+            penalty=self.orthogonal_penalty,
+            precision=self.precision,
+        )
+        average = None
+        if averaging is not None:
+            average = WeightAverage(self.module_, averaging, max(1, schedule.steps_in_pass // 20))
+        self.run_ = Run(
+            engine,
+            Batches(data.to(dtype), schedule, seed if shuffle else None),
+            seed,
+            valid=None if valid is None else valid.to(dtype),
+            average=average,
+            best=None if valid is None else KeepBest(metric, patience),
+            progress=StepProgress(schedule.n_steps) if progress else None,
+            sklearn_callbacks=sklearn_callbacks,
+        )
+        if state is not None:
+            self.load_state_dict(state)
+        self.callbacks = list(callbacks)
+        self.initialize_callbacks()
+        self.stop_requested_ = False
+        try:
+            with self.run_.running():
+                self._train()
+        finally:  # what belongs to this run must not travel with the fitted net
+            if self.run_.progress is not None:
+                self.run_.progress.close()
+            self.run_ = None
+            self.callbacks = []
+            self.initialize_callbacks()
+            if len(self.history) and "dur" not in self.history[-1]:
+                self.history.pop()  # a period that was not finished
+            self.module_.train(False)
+
+    def _train(self) -> None:
+        """Run all periods, or up to the one that asks to stop or is interrupted."""
+        assert self.run_ is not None
+        schedule = self.run_.batches.schedule
+        self.notify("on_train_begin", X=self.run_.batches.data, y=None)
+        try:
+            while self.run_.batches.position < schedule.n_steps and not self.stop_requested_:
+                self._run_period(self.run_)
+        except KeyboardInterrupt:
+            self._end_training()
+            raise
+        self._end_training()
+
+    def _end_training(self) -> None:
+        assert self.run_ is not None
+        self.run_.finish()
+        self.notify("on_train_end", X=self.run_.batches.data, y=None)
+
+    def _run_period(self, run: Run) -> None:
+        """Train for a period, evaluate, keep the best weights, tell the callbacks."""
+        datasets = {"dataset_train": run.batches.data, "dataset_valid": run.valid}
+        self.notify("on_epoch_begin", **datasets)
+        if run.sklearn_callbacks is not None:
+            run.sklearn_callbacks.begin()
+        self.run_single_epoch(run.batches.period(), training=True, prefix="train")
+        if run.valid is not None:
+            rows = range(0, len(run.valid), EVALUATION_BATCH_SIZE)
+            batches = (run.valid.take(slice(i, i + EVALUATION_BATCH_SIZE)) for i in rows)
+            with run.averaged():
+                self.run_single_epoch(batches, training=False, prefix="valid")
+        if run.best is not None:
+            period = len(self.history)
+            if run.best.improves(self.history[-1], period):
+                with run.averaged():
+                    run.best.keep(self.module_, self.optimizer_)
+            self.stop_requested_ |= run.best.is_out_of_patience(period)
+        if run.progress is not None:
+            run.progress.show(self.history[-1])
+        try:
+            self.notify("on_epoch_end", **datasets)
+        except KeyboardInterrupt:  # skorch's way for a callback to stop training
+            self.stop_requested_ = True
+        if run.sklearn_callbacks is not None:
+            with run.averaged():
+                self.stop_requested_ |= run.sklearn_callbacks.end(self.history)
+        self.history[-1]["batches"] = []  # records of single batches would grow without end
+
+    def run_single_epoch(
+        self, iterator: Iterable[Batch], training: bool, prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Train on batches or evaluate them; record the mean loss and, if evaluated, the AUC.
+
+        The sums stay on the device until the end.  The callbacks are told of a batch only if one of
+        them listens to batches.
+        """
+        assert self.run_ is not None
+        listens = any(_listens_to_batches(callback) for _, callback in self.callbacks_)
+        losses, weights, evaluated = [], [], []
+        for batch in iterator:
+            if listens:
+                self.notify("on_batch_begin", batch=batch, training=training)
+            if training:
+                tell = partial(self._tell_gradients, batch) if listens else None
+                sums = self.run_.step(batch, tell)
+            else:
+                sums = self.run_.engine.evaluate(batch)
+                evaluated.append((batch, sums.logit))
+            losses.append(sums.loss)
+            weights.append(sums.weight)
+            if listens:
+                self._tell_end_of_batch(batch, sums, training, prefix)
+        self._record_loss(prefix, losses, weights)
+        if evaluated:
+            self.history.record("valid_auc", _auc(evaluated))
+
+    def _tell_gradients(self, batch: Batch) -> None:
+        """Call the callbacks between gradients and optimizer."""
+        parameters = list(self.module_.named_parameters())
+        self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
+
+    def _tell_end_of_batch(self, batch: Batch, sums: Sums, training: bool, prefix: str) -> None:
+        """Record the batch in the history of the period, and call the callbacks."""
+        loss = sums.loss / sums.weight
+        self.history.record_batch(f"{prefix}_loss", loss.item())
+        self.history.record_batch(f"{prefix}_batch_size", len(batch.target))
+        self.notify("on_batch_end", batch=batch, training=training, loss=loss, y_pred=sums.logit)
+
+    def _record_loss(self, prefix: str, losses: list[Tensor], weights: list[Tensor]) -> None:
+        """Record the weighted mean of the loss, and whether it is the least so far."""
+        total, weight = (float(torch.stack(each).double().sum()) for each in (losses, weights))
+        loss = total / weight
+        if prefix == "train" and not np.isfinite(loss):
+            raise ValueError(
+                f"the training loss became {loss} in evaluation period {len(self.history)}: "
+                f"lower lr (got lr={self.lr}), or raise beta or l2"
+            )
+        name = f"{prefix}_loss"
+        earlier = [row[name] for row in self.history[:-1] if name in row]
+        self.history.record(f"{prefix}_batch_count", len(losses))
+        self.history.record(name, loss)
+        self.history.record(f"{name}_best", loss < min(earlier, default=np.inf))
+
+    def get_loss(self, y_pred: Tensor, y_true: Any, X: Any = None, training: bool = False) -> Any:
+        """Mean loss of targets, for skorch's methods that compute a step by themselves."""
+        target = torch.as_tensor(y_true, dtype=y_pred.dtype, device=y_pred.device)
+        return self.criterion_(y_pred, target, torch.ones_like(target)) / len(target)
+
+    # -------------------------------------------------------------- prediction
+
+    def logits(self, indices: Tensor | NDArray[np.integer]) -> Tensor:
+        """Return the logits of field indices that are known to be valid, on the net's device.
+
+        A few rows are computed at once, some in one thread, many by several threads.
+        """
+        rows = torch.as_tensor(indices).to(self.device)
+        if len(rows) <= EAGER_MAX_ROWS:
+            with one_thread(), torch.inference_mode():
+                return self.module_(rows)
+        if len(rows) <= SINGLE_THREAD_MAX_ROWS:
+            with one_thread():
+                return Engine(self.module_, n_threads=1).logits(rows)
+        engine = Engine(self.module_)
+        with engine.workers.running():
+            return engine.logits(rows)
+
+    def infer(self, x: Any, **fit_params: Any) -> Tensor:
+        """Return the logits of encoded rows."""
+        return self.logits(self._encoded(x).indices)
+
+    def forward_iter(self, X: Any, training: bool = False, device: str = "cpu") -> Iterator[Tensor]:
+        """Yield the logits of all encoded rows at once; `training` turns dropout on."""
+        self.check_is_fitted()
+        if training:
+            self.module_.train()
+            try:
+                logits = self.module_(self._encoded(X).indices.to(self.device))
+            finally:
+                self.module_.eval()
+        else:
+            logits = self.infer(X)
+        yield logits.to(device)
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the probability of each class, (n_samples, 2)."""
+        return self.criterion_.predict_proba(self.decision_function(X))
+
+    def predict(self, X: Any) -> NDArray[np.intp]:
+        """Return the more probable class of each row, 0 or 1."""
+        return self.criterion_.predict(self.decision_function(X))
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Return the logit of each row in double precision."""
+        self.check_is_fitted()
+        return self.forward(X).numpy().astype(np.float64)
+
+    def _encoded(self, X: EncodedData | ArrayLike | Tensor) -> EncodedData:
+        """Take a matrix of field indices for encoded data; check the indices."""
+        data = X if isinstance(X, EncodedData) else EncodedData(X)
+        check_indices(data.indices, self.module__cardinalities)
+        return data
+
+    # ------------------------------------------------------------------- state
+
+    def state_dict(self) -> State:
+        """Return the state of the present run as tensors and numbers; see :meth:`train_on`."""
+        assert self.run_ is not None, "there is no run to continue from"
+        rows = [{k: v for k, v in row.items() if k != "batches"} for row in self.history]
+        return self.run_.state_dict() | {"history": rows, "stop": self.stop_requested_}
+
+    def load_state_dict(self, state: State) -> None:
+        """Continue the present run from a state."""
+        assert self.run_ is not None
+        self.run_.load_state_dict(state)
+        self._set_history(state["history"])
+        self.stop_requested_ = state["stop"]
+
+    def snapshot(self) -> State:
+        """Copy everything that a run changes, for :meth:`restore`."""
+        names = parameter_names(self.module_)
+        return {
+            "module": {name: t.clone() for name, t in self.module_.state_dict().items()},
+            "optimizer": optimizer_state(self.optimizer_, names),
+            "history": [dict(row) for row in self.history],
+            "weights_changed_outside": self.weights_changed_outside_,
+        }
+
+    def restore(self, snapshot: State) -> None:
+        """Undo what has happened since a snapshot."""
+        self.module_.load_state_dict(snapshot["module"])
+        names = parameter_names(self.module_)
+        load_optimizer_state(self.optimizer_, names, snapshot["optimizer"])
+        self._set_history(snapshot["history"])
+        self.weights_changed_outside_ = snapshot["weights_changed_outside"]
+
+    def _set_history(self, rows: Iterable[dict[str, Any]]) -> None:
+        self.history = History([{"batches": []} | dict(row) for row in rows])
+
+
+def _listens_to_batches(callback: Any) -> bool:
+    """Whether a callback overrides one of the methods that are called at every batch."""
+    return any(
+        getattr(type(callback), event, None) is not getattr(Callback, event)
+        for event in BATCH_EVENTS
+    )
+
+
+def _auc(evaluated: list[tuple[Batch, Tensor]]) -> float:
+    """Weighted AUC of evaluated batches; NaN if they are of one class."""
+    batches, logits = zip(*evaluated, strict=True)
+    _, targets, weights = zip(*batches, strict=True)
+    logit, target, weight = (torch.cat(each).cpu().numpy() for each in (logits, targets, weights))
+    if target.min() == target.max():
+        return np.nan
+    return float(roc_auc_score(target, logit, sample_weight=weight.astype(np.float64)))
+
+
+REFUSED_CALLBACKS: dict[type, str] = {
+    skorch_callbacks.BatchScoring: "it scores raw rows, but the net has encoded ones",
+    skorch_callbacks.EpochScoring: "it scores raw rows, but the net has encoded ones",
+    skorch_callbacks.PassthroughScoring: "scores of single batches are not kept",
+    skorch_callbacks.GradientNormClipping: (
+        "gradients are sparse and summed over the batch; lower lr instead"
+    ),
+    skorch_callbacks.InputShapeSetter: "the encoder determines the shape of the input",
+    skorch_callbacks.ProgressBar: "verbose=1 shows a progress bar over all steps",
+}
+"""Callback of skorch -> why it is refused."""
+
+
+def check_callbacks(callbacks: Iterable[Any] | None) -> None:
+    """Refuse what is not a skorch callback, or one that cannot work here."""
+    for given in callbacks or []:
+        callback = given[1] if isinstance(given, tuple) else given
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, Callback):
+            raise TypeError(f"callbacks has {given!r}; it must hold skorch callbacks")
+        for refused, reason in REFUSED_CALLBACKS.items():
+            if issubclass(kind, refused):
+                raise TypeError(
+                    f"callbacks has {kind.__name__}, which cannot work here: {reason}; history_ "
+                    "has train_loss, valid_loss and valid_auc, and set_callbacks takes "
+                    "scikit-learn's ScoringMonitor"
+                )

@@ -1,0 +1,138 @@
+"""What one call of `fit` trains, and its state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from sk_dynint._process import seeded
+from sk_dynint.engine import Batch, Engine, Sums
+from sk_dynint.optim import load_optimizer_state, optimizer_state
+from sk_dynint.training._average import WeightAverage
+from sk_dynint.training._callbacks import KeepBest, SklearnCallbacks, StepProgress, parameter_names
+from sk_dynint.training._data import EncodedData
+from sk_dynint.training._schedule import Batches
+
+State = dict[str, Any]
+
+
+@dataclass
+class Run:
+    """The parts of a run that a net trains; each has its state as tensors and numbers.
+
+    A run that is built anew with the same arguments, and given the state of an interrupted one,
+    ends with the same bits as if it had never stopped.
+
+    Parameters
+    ----------
+    engine : Engine
+        Computes the steps; it has the module and the optimizer.
+    batches : Batches
+        What is learnt from.
+    seed : int
+        Seed of torch's global generator, from which dropout draws.
+    valid : EncodedData, default=None
+        What is evaluated.
+    average : WeightAverage, default=None
+        The averaged weights, which are validated and kept.
+    best : KeepBest, default=None
+        The best evaluation period.
+    progress : StepProgress, default=None
+        The progress bar.
+    sklearn_callbacks : SklearnCallbacks, default=None
+        scikit-learn's callbacks.
+    """
+
+    engine: Engine
+    batches: Batches
+    seed: int
+    valid: EncodedData | None = None
+    average: WeightAverage | None = None
+    best: KeepBest | None = None
+    progress: StepProgress | None = None
+    sklearn_callbacks: SklearnCallbacks | None = None
+
+    def __post_init__(self) -> None:
+        self.draws = self.engine.kernel is None and draws_randomly(self.engine.module)
+        self._generator: torch.Tensor | None = None
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Context in which the module has averaged weights, if there are any."""
+        return nullcontext() if self.average is None else self.average.applied()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Context with the engine's threads, and with a seeded generator if anything draws."""
+        device = self.engine.module.bias.device
+        with (
+            self.engine.workers.running(),
+            seeded(self.seed, device) if self.draws else nullcontext(),
+        ):
+            if self._generator is not None:
+                torch.set_rng_state(self._generator)
+            yield
+
+    def step(self, batch: Batch, on_gradients: Callable[[], None] | None = None) -> Sums:
+        """Learn from a batch."""
+        sums = self.engine.step(batch, on_gradients)
+        if self.average is not None:
+            self.average.update()
+        if self.progress is not None:
+            self.progress.step()
+        return sums
+
+    def finish(self) -> None:
+        """Leave the average, or the weights of the best period, in the module."""
+        if self.average is not None:
+            self.average.apply()
+        if self.best is not None:
+            self.best.restore(self.engine.module, self._optimizer)
+
+    @property
+    def _optimizer(self) -> torch.optim.Optimizer:
+        assert self.engine.optimizer is not None
+        return self.engine.optimizer
+
+    def state_dict(self) -> State:
+        """Return the state of all parts, by their names."""
+        module = self.engine.module
+        state: State = {
+            "module": {name: t.clone() for name, t in module.state_dict().items()},
+            "optimizer": optimizer_state(self._optimizer, parameter_names(module)),
+            "batches": self.batches.state_dict(),
+        }
+        if self.average is not None:
+            state["average"] = self.average.state_dict()
+        if self.best is not None:
+            state["best"] = self.best.state_dict()
+        if self.draws:
+            state["generator"] = torch.get_rng_state()
+        return state
+
+    def load_state_dict(self, state: State) -> None:
+        """Continue from the state of an earlier run."""
+        module = self.engine.module
+        module.load_state_dict(state["module"])
+        load_optimizer_state(self._optimizer, parameter_names(module), state["optimizer"])
+        self.batches.load_state_dict(state["batches"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        if self.best is not None:
+            self.best.load_state_dict(state["best"])
+        self._generator = state.get("generator")
+
+
+def draws_randomly(module: nn.Module) -> bool:
+    """Whether a module may draw from torch's global generator in training.
+
+    It may if it has dropout, or parts that are neither torch's nor ours.
+    """
+    return any(
+        getattr(part, "p", 0) > 0 or not type(part).__module__.startswith(("torch.", "sk_dynint."))
+        for part in module.modules()
+    )
