@@ -16,51 +16,29 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from sk_dynint._body import Body
+from sk_dynint._continuing import check_unchanged
 from sk_dynint._loss import BinaryCrossEntropy
-from sk_dynint._module import CTRModule
 from sk_dynint._process import seeded
-from sk_dynint._rows import Rows, encode, encoder_for
+from sk_dynint._rows import Rows, check_columns, encode, encoder_for
 from sk_dynint._warnings import warnings_ignored
 from sk_dynint.optim import (
     FALLBACK,
     OPTIMIZER_DEFAULTS,
     OPTIMIZERS,
-    check_optimizer,
-    check_options,
-    param_groups,
-    renew_options,
+    OptimizerPolicy,
 )
-from sk_dynint.preprocessing import FieldEncoder, check_table
+from sk_dynint.preprocessing import FieldEncoder
 from sk_dynint.training import (
+    FULL_BATCH_MAX_ROWS,
     CTRNet,
     EncodedData,
+    Run,
     Schedule,
     SklearnCallbacks,
+    auto_batch_size,
     check_callbacks,
     history_frame,
 )
-
-FULL_BATCH_MAX_ROWS = 128
-"""Up to so many rows, `batch_size="auto"` trains on all of them at once, sorted and in float64, so
-that the result depends neither on the order of rows nor on whether a weight is written as repeated
-rows; and `early_stopping="auto"` sets no validation rows aside."""
-
-MIN_PERIOD = 8
-"""Steps between two evaluations, at least: patience counts evaluations, and after fewer steps a
-score has hardly had time to improve."""
-
-FREE_PARAMETERS = {
-    *("lr", "optimizer_params", "embedding_optimizer_params", "orthogonal_penalty", "precision"),
-    *("max_epochs", "batch_size", "averaging", "eval_every", "early_stopping", "scoring"),
-    *("validation_fraction", "patience", "callbacks", "class_weight"),
-    *("warm_start", "random_state", "verbose"),
-}
-"""Parameters that may change between calls of `fit` with warm start, and of `partial_fit`."""
-
-
-def auto_batch_size(n_samples: int) -> int:
-    """Rows in a batch for about 300 steps in a pass, from 128 to 1024."""
-    return int(np.clip(2 ** round(np.log2(n_samples / 300)), 128, 1024))
 
 
 class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
@@ -72,7 +50,9 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     encoder: Any
     net_: CTRNet
+    _built_with: BaseCTRClassifier
     loss = BinaryCrossEntropy()
+    orthogonal_penalty: float = 0.0
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "embedding_dim": [Interval(Integral, 1, 4096, closed="both")],
         "embedding_init_std": [Interval(Real, 0, None, closed="left"), None],
@@ -144,7 +124,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         make_body = self._checked_body()
         warm = self.warm_start and hasattr(self, "net_")
         if warm:
-            self._check_unchanged()
+            check_unchanged(self, self._built_with)
         if (X_val is None) != (y_val is None):
             given, absent = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
             raise ValueError(f"{given} was passed without {absent}; pass both or neither")
@@ -166,7 +146,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         if not warm:
             if hasattr(self, "net_"):
                 del self.net_  # its embedding table belongs to the old levels
-            self.encoder_ = self._new_encoder(rows.X)
+            self.encoder_ = encoder_for(rows.X, self.encoder)
         data = rows.encoded(self.encoder_, class_weight, fit=not warm)
         valid_data = None
         if valid is not None:
@@ -211,7 +191,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             )
         first = not hasattr(self, "net_")
         if not first:
-            self._check_unchanged()
+            check_unchanged(self, self._built_with)
         if first and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         known = self.classes_ if classes is None else np.unique(column_or_1d(classes))
@@ -222,7 +202,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         rows = self._check_rows(X, y, sample_weight, known, reset=first)
         random_state = check_random_state(self.random_state)
         if first:
-            self.encoder_ = self._new_encoder(rows.X)
+            self.encoder_ = encoder_for(rows.X, self.encoder)
         class_weight = rows.class_weight(self.class_weight, self.classes_)
         data = rows.encoded(self.encoder_, class_weight, fit=first)
         if first:
@@ -246,13 +226,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         """Build body and optimizer once on an empty problem, so that invalid options fail early."""
         make_body = self._make_body()
         check_callbacks(self.callbacks)
-        optimizer, options, table_options = self._resolve_optimizer()
-        check_optimizer(optimizer)
-        check_options(optimizer, options, "optimizer_params")
-        check_options(optimizer, table_options, "embedding_optimizer_params")
-        nothing = torch.nn.Parameter(torch.zeros(1, 1, device=self.device))
-        optimizer([nothing], **options)
-        optimizer([nothing], **options | table_options)
+        self._optimizer_policy().check(self.device)
         with seeded(0, self.device), warnings_ignored():  # warnings about one field mean nothing
             make_body(1, self._embedding_dim())
         return make_body
@@ -264,24 +238,9 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
-        X = self._check_columns(X, reset=reset)
+        X = check_columns(self, X, reset=reset)
         rows, self.classes_ = Rows.checked(X, y, sample_weight, classes)
         return rows
-
-    def _check_columns(self, X: Any, *, reset: bool) -> Any:
-        """Check raw columns or encoded data; set their number and names if `reset`."""
-        if not isinstance(X, EncodedData):
-            return check_table(self, X, reset=reset)
-        for name in ("n_features_in_", "feature_names_in_") if reset else ():
-            if hasattr(X.encoder, name):
-                setattr(self, name, getattr(X.encoder, name))
-            elif hasattr(self, name):
-                delattr(self, name)
-        return X
-
-    def _new_encoder(self, X: Any) -> Any:
-        """Return the encoder to fit, or that of encoded data."""
-        return encoder_for(X, None if self.encoder is None else clone(self.encoder))
 
     def _wants_validation(self, n_samples: int) -> bool:
         """Whether to set validation rows aside."""
@@ -298,55 +257,35 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         exact: bool = False,
     ) -> CTRNet:
         """Build the module and its optimizer; `exact` asks for float64."""
-        optimizer, options, table_options = self._resolve_optimizer()
         _, target, weight = data.batch()
-        net = CTRNet(
-            CTRModule,
-            module__cardinalities=self.encoder_.cardinalities_,
-            module__embedding_dim=self._embedding_dim(),
-            module__make_body=make_body,
-            module__base_logit=self.loss.base_logit(target.numpy(), weight.numpy()),
-            module__init_std=self._init_std(),
-            module__oov=self.oov,
-            module__sparse=getattr(optimizer, "supports_sparse", False),
-            orthogonal_penalty=getattr(self, "orthogonal_penalty", 0.0),
+        module_options = {
+            "cardinalities": self.encoder_.cardinalities_,
+            "embedding_dim": self._embedding_dim(),
+            "make_body": make_body,
+            "base_logit": self.loss.base_logit(target.numpy(), weight.numpy()),
+            "init_std": self._init_std(),
+            "oov": self.oov,
+        }
+        self._built_with = clone(self)
+        return CTRNet.built(
+            module_options,
+            self._optimizer_policy(),
+            seed=_draw_seed(random_state),
+            dtype=torch.float64 if exact else torch.float32,
+            orthogonal_penalty=self.orthogonal_penalty,
             precision=self.precision,
-            optimizer=optimizer,
-            lr=options.pop("lr"),
-            optimizer__param_groups=param_groups(optimizer, table_options, CTRModule.table_names),
-            **{f"optimizer__{name}": value for name, value in options.items()},
             batch_size=self._batch_size(len(data)),
             max_epochs=self.max_epochs,
             device=self.device,
-            verbose=0,
         )
-        self._built_with = clone(self)
-        with seeded(_draw_seed(random_state), self.device):
-            net.initialize()
-            net.module_.to(torch.float64 if exact else torch.float32)
-        return net
-
-    def _check_unchanged(self) -> None:
-        """Refuse to go on with a net that was made with other parameters."""
-        before = self._built_with.get_params()
-        for name, value in self.get_params().items():
-            if name not in FREE_PARAMETERS and not _same(value, before.get(name)):
-                raise ValueError(
-                    f"{name}={value!r}, but this estimator was first fitted with "
-                    f"{before.get(name)!r}, and warm_start and partial_fit go on with its levels "
-                    "and weights; fit a clone, or with warm_start=False"
-                )
 
     def _renew_options(self) -> None:
-        """Give the present options to the net and the optimizer of an earlier call."""
-        net = self.net_
-        net.precision = self.precision
-        net.orthogonal_penalty = getattr(self, "orthogonal_penalty", 0.0)
-        optimizer, options, table_options = self._resolve_optimizer()
-        net.lr = options["lr"]
-        groups = param_groups(optimizer, table_options, CTRModule.table_names)
-        names = {parameter: name for name, parameter in net.module_.named_parameters()}
-        net.weights_changed_outside_ |= renew_options(net.optimizer_, options, groups, names)
+        """Give the present options to the net of an earlier call."""
+        self.net_.renew(
+            self._optimizer_policy(),
+            orthogonal_penalty=self.orthogonal_penalty,
+            precision=self.precision,
+        )
 
     def _takes_all(self, n_samples: int) -> bool:
         """Whether every step of `fit` takes all rows."""
@@ -356,14 +295,14 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         """Rows in a step, before `fit` takes all of a few rows."""
         return auto_batch_size(n_samples) if self.batch_size == "auto" else self.batch_size
 
-    def _resolve_optimizer(self) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    def _optimizer_policy(self) -> OptimizerPolicy:
         """Optimizer class, its options, and what differs for the embedding table."""
         optimizer, options, table_options = self._optimizer_defaults()
         options = options | (self.optimizer_params or {})
         if self.lr is not None:
             options["lr"] = self.lr
         table_options = table_options | (self.embedding_optimizer_params or {})
-        return OPTIMIZERS.get(optimizer, optimizer), options, table_options
+        return OptimizerPolicy(OPTIMIZERS.get(optimizer, optimizer), options, table_options)
 
     def _optimizer_defaults(self) -> tuple[Any, dict[str, Any], dict[str, Any]]:
         """Optimizer's name or class, options, and what differs for the table, unless told."""
@@ -376,14 +315,18 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         std = self.embedding_init_std
         return float(0.1 / np.sqrt(self._embedding_dim()) if std is None else std)
 
-    def _schedule(self, data: EncodedData, passes: int, *, validates: bool, fits: bool) -> Schedule:
-        """Decide on batches and evaluation periods; `fits` as opposed to `partial_fit`."""
-        n_samples = len(data)
+    def _schedule(
+        self, n_samples: int, passes: int | None, *, validates: bool, fits: bool
+    ) -> Schedule:
+        """Decide how long to train; `fits` as opposed to `partial_fit`."""
         takes_all = fits and self._takes_all(n_samples)
-        batch_size = n_samples if takes_all else self._batch_size(n_samples)
-        in_pass = Schedule(n_samples, batch_size, passes, 1).steps_in_pass
-        by_default = max(-(-in_pass // 4), MIN_PERIOD) if validates else in_pass
-        return Schedule(n_samples, batch_size, passes, self.eval_every or by_default)
+        return Schedule.planned(
+            n_samples,
+            n_samples if takes_all else self._batch_size(n_samples),
+            passes or self.max_epochs,
+            self.eval_every,
+            validates=validates,
+        )
 
     def _train(
         self,
@@ -394,11 +337,9 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         routed: tuple[Any, Any] | None = None,
     ) -> Self:
         """Run the net over the rows; `routed` (X, y) goes to scikit-learn callbacks."""
-        schedule = self._schedule(
-            data, passes or self.max_epochs, validates=valid is not None, fits=routed is not None
-        )
+        fits = routed is not None
+        schedule = self._schedule(len(data), passes, validates=valid is not None, fits=fits)
         shuffle = schedule.batch_size < len(data)
-        averages = routed is not None and self.net_.module_.body.row_wise
         sklearn_callbacks = None
         if routed is not None:
             context = self._init_callback_context(max_subtasks=schedule.n_periods)
@@ -407,19 +348,20 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 sklearn_callbacks = SklearnCallbacks(self, context, *routed)
         before = self.net_.snapshot() if self.net_.history else None
         try:
-            self.net_.train_on(
+            run = Run.planned(
+                self.net_.make_engine(),
                 data if shuffle else data.sorted(),
                 valid,
                 schedule=schedule,
                 seed=_draw_seed(random_state),
                 shuffle=shuffle,
-                callbacks=self.callbacks or [],
                 metric=self.scoring,
                 patience=self.patience,
-                averaging=self.averaging if averages else None,
+                averaging=self.averaging if fits and self.net_.module_.body.row_wise else None,
                 progress=bool(self.verbose),
                 sklearn_callbacks=sklearn_callbacks,
             )
+            self.net_.train_on(run, self.callbacks or [])
         except BaseException:
             if before is None:
                 del self.net_  # has not learnt anything to predict with
@@ -451,7 +393,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             Log-odds of ``classes_[1]``.
         """
         check_is_fitted(self)
-        X = self._check_columns(X, reset=False)
+        X = check_columns(self, X, reset=False)
         logits = self.net_.logits(encode(X, self.encoder_).indices)
         return logits.cpu().numpy().astype(np.float64)
 
@@ -515,21 +457,6 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
-
-
-def _same(value: Any, other: Any) -> bool:
-    """Whether two values of a parameter mean the same.
-
-    Objects without a comparison of their own, such as estimators, are equal if they have one type;
-    the parameters of an estimator are compared by themselves.
-    """
-    if isinstance(value, torch.device | str) and isinstance(other, torch.device | str):
-        return str(value) == str(other)
-    if value is other or isinstance(value, type):
-        return value is other
-    if type(value).__eq__ is object.__eq__:  # type: ignore[comparison-overlap]
-        return type(value) is type(other)
-    return bool(np.array_equal(value, other))
 
 
 def _draw_seed(random_state: np.random.RandomState) -> int:

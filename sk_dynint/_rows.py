@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, assert_all_finite
@@ -14,7 +15,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, column_or_1d
 
-from sk_dynint.preprocessing import FieldEncoder
+from sk_dynint.preprocessing import FieldEncoder, check_table
 from sk_dynint.training import EncodedData
 
 
@@ -116,6 +117,18 @@ class Rows(NamedTuple):
         return data.with_target(self.target, weight * class_weight[self.target.astype(int)])
 
 
+def check_columns(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """Check raw columns or encoded data; set the estimator's number and names of them if `reset`."""
+    if not isinstance(X, EncodedData):
+        return check_table(estimator, X, reset=reset)
+    for name in ("n_features_in_", "feature_names_in_") if reset else ():
+        if hasattr(X.encoder, name):
+            setattr(estimator, name, getattr(X.encoder, name))
+        elif hasattr(estimator, name):
+            delattr(estimator, name)
+    return X
+
+
 def encode(X: Any, encoder: Any) -> EncodedData:
     """Encode raw columns; take encoded data as it is, if the same encoder has made it."""
     if not isinstance(X, EncodedData):
@@ -141,7 +154,7 @@ def encoder_for(X: Any, encoder: Any) -> Any:
     X : DataFrame, EncodedData or array-like
         What `fit` was given.
     encoder : transformer or None
-        The estimator's parameter, a copy of it.
+        The estimator's parameter, which is cloned.
 
     Raises
     ------
@@ -149,7 +162,7 @@ def encoder_for(X: Any, encoder: Any) -> Any:
         If the encoded data has no encoder, or the parameter asks for another one.
     """
     if not isinstance(X, EncodedData):
-        return FieldEncoder() if encoder is None else encoder
+        return FieldEncoder() if encoder is None else clone(encoder)
     if X.encoder is None:
         raise ValueError("X is EncodedData without an encoder; pass EncodedData(..., encoder=...)")
     if encoder is not None and getattr(encoder, "estimator", None) is not X.encoder:

@@ -7,12 +7,9 @@ from sk_dynint.optim._ftrl import FTRL
 from sk_dynint.optim._policy import (
     FALLBACK,
     OPTIMIZER_DEFAULTS,
-    check_optimizer,
-    check_options,
+    OptimizerPolicy,
     load_optimizer_state,
     optimizer_state,
-    param_groups,
-    renew_options,
 )
 from sk_dynint.optim._rows import RowOptimizer
 
@@ -23,12 +20,9 @@ __all__ = [
     "FTRL",
     "OPTIMIZERS",
     "OPTIMIZER_DEFAULTS",
+    "OptimizerPolicy",
     "RowAdam",
     "RowOptimizer",
-    "check_optimizer",
-    "check_options",
     "load_optimizer_state",
     "optimizer_state",
-    "param_groups",
-    "renew_options",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatch
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,51 +24,63 @@ FALLBACK: tuple[Options, Options] = ({"lr": 1e-3}, {})
 """The same for an optimizer class of the user's."""
 
 
-def param_groups(
-    optimizer: type[torch.optim.Optimizer], table_options: Options, tables: Iterable[str]
-) -> list[tuple[str, Options]]:
-    """Return patterns of parameter names, each with the options that differ for them."""
-    groups = [(name, table_options) for name in tables]
-    if issubclass(optimizer, RowAdam):  # L2 is for weights, not for biases or batch norm
-        groups += [(pattern, {"l2": 0.0}) for pattern in ("*bias", "*.norms.*")]
-    return groups
+class OptimizerPolicy(NamedTuple):
+    """An optimizer and its options: for all parameters, and what differs for the tables."""
 
+    optimizer: type[torch.optim.Optimizer]
+    options: Options
+    table_options: Options
 
-def renew_options(
-    optimizer: torch.optim.Optimizer,
-    options: Options,
-    groups: Iterable[tuple[str, Options]],
-    names: Mapping[nn.Parameter, str],
-) -> bool:
-    """Give new options to an optimizer that has made steps; return whether any has changed."""
-    defaults = type(optimizer)([nn.Parameter(torch.zeros(1))], **options).defaults
-    by_name = [*groups, ("*", {})]
-    changed = False
-    for group in optimizer.param_groups:
-        name = names[group["params"][0]]
-        renewed = defaults | next(o for pattern, o in by_name if fnmatch(name, pattern))
-        changed |= any(group[option] != value for option, value in renewed.items())
-        group.update(renewed, initial_lr=renewed["lr"])  # where schedulers start from
-    return changed
+    def check(self, device: torch.device | str) -> None:
+        """Refuse options that the optimizer does not take, and optimizers that need a closure.
 
+        Raises
+        ------
+        ValueError
+            If an option is unknown or has a wrong value, or if the optimizer evaluates the loss
+            several times in a step.
+        """
+        closure = inspect.signature(self.optimizer.step).parameters.get("closure")
+        if closure is not None and closure.default is closure.empty:
+            raise ValueError(
+                f"optimizer={self.optimizer.__name__} evaluates the loss several times in a step; "
+                "training by batches needs one that takes the gradients as they are, such as "
+                "torch.optim.AdamW"
+            )
+        given = {"optimizer_params": self.options, "embedding_optimizer_params": self.table_options}
+        parameters = list(inspect.signature(self.optimizer).parameters.values())[1:]
+        known = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
+        for name, options in given.items():
+            unknown = sorted(set(options) - set(known))
+            if unknown and len(known) == len(parameters):
+                raise ValueError(f"{name} has {unknown}; {self.optimizer.__name__} takes {known}")
+        nothing = nn.Parameter(torch.zeros(1, 1, device=device))
+        self.optimizer([nothing], **self.options)
+        self.optimizer([nothing], **self.options | self.table_options)
 
-def check_optimizer(optimizer: type[torch.optim.Optimizer]) -> None:
-    """Refuse an optimizer that evaluates the loss several times in a step."""
-    closure = inspect.signature(optimizer.step).parameters.get("closure")
-    if closure is not None and closure.default is closure.empty:
-        raise ValueError(
-            f"optimizer={optimizer.__name__} evaluates the loss several times in a step; training "
-            "by batches needs one that takes the gradients as they are, such as torch.optim.AdamW"
-        )
+    def param_groups(self, tables: Iterable[str]) -> list[tuple[str, Options]]:
+        """Return patterns of parameter names, each with the options that differ for them."""
+        groups = [(name, self.table_options) for name in tables]
+        if issubclass(self.optimizer, RowAdam):  # L2 is for weights, not for biases or batch norm
+            groups += [(pattern, {"l2": 0.0}) for pattern in ("*bias", "*.norms.*")]
+        return groups
 
-
-def check_options(optimizer: type[torch.optim.Optimizer], options: Options, parameter: str) -> None:
-    """Refuse options that the optimizer does not take; `parameter` is where they were given."""
-    parameters = list(inspect.signature(optimizer).parameters.values())[1:]
-    known = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
-    unknown = sorted(set(options) - set(known))
-    if unknown and len(known) == len(parameters):
-        raise ValueError(f"{parameter} has {unknown}; {optimizer.__name__} takes {known}")
+    def renew(
+        self,
+        optimizer: torch.optim.Optimizer,
+        tables: Iterable[str],
+        names: Mapping[nn.Parameter, str],
+    ) -> bool:
+        """Give the options to an optimizer that has made steps; return whether any has changed."""
+        defaults = self.optimizer([nn.Parameter(torch.zeros(1))], **self.options).defaults
+        groups = [*self.param_groups(tables), ("*", {})]
+        changed = False
+        for group in optimizer.param_groups:
+            name = names[group["params"][0]]
+            renewed = defaults | next(o for pattern, o in groups if fnmatch(name, pattern))
+            changed |= any(group[option] != value for option, value in renewed.items())
+            group.update(renewed, initial_lr=renewed["lr"])  # where schedulers start from
+        return changed
 
 
 def optimizer_state(

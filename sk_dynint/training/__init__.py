@@ -1,18 +1,27 @@
 """Training: encoded data, the schedule, and the skorch net that goes through it."""
 
 from sk_dynint.engine import Batch
-from sk_dynint.training._callbacks import SklearnCallbacks, history_frame
+from sk_dynint.training._callbacks import SklearnCallbacks, check_callbacks, history_frame
 from sk_dynint.training._data import EncodedData
-from sk_dynint.training._net import CTRNet, check_callbacks
-from sk_dynint.training._schedule import Batches, Schedule
+from sk_dynint.training._net import CTRNet
+from sk_dynint.training._run import Run
+from sk_dynint.training._schedule import (
+    FULL_BATCH_MAX_ROWS,
+    Batches,
+    Schedule,
+    auto_batch_size,
+)
 
 __all__ = [
+    "FULL_BATCH_MAX_ROWS",
     "Batch",
     "Batches",
     "CTRNet",
     "EncodedData",
+    "Run",
     "Schedule",
     "SklearnCallbacks",
+    "auto_batch_size",
     "check_callbacks",
     "history_frame",
 ]

@@ -1,8 +1,8 @@
-"""What happens at the end of an evaluation period, beside skorch's callbacks."""
+"""What happens at the end of an evaluation period, and which callbacks of skorch may join in."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,33 @@ from sk_dynint.optim import load_optimizer_state, optimizer_state
 
 METRICS = {"logloss": ("valid_loss", True), "auc": ("valid_auc", False)}
 """What may decide about early stopping: name -> (history column, whether lower is better)."""
+
+
+REFUSED = {
+    "BatchScoring": "it scores raw rows, but the net has encoded ones",
+    "EpochScoring": "it scores raw rows, but the net has encoded ones",
+    "PassthroughScoring": "scores of single batches are not kept",
+    "GradientNormClipping": "gradients are sparse and summed over the batch; lower lr instead",
+    "InputShapeSetter": "the encoder determines the shape of the input",
+    "ProgressBar": "verbose=1 shows a progress bar over all steps",
+}
+"""Name of a skorch callback -> why it is refused."""
+
+
+def check_callbacks(callbacks: Iterable[Any] | None) -> None:
+    """Refuse what is not a skorch callback, or one that cannot work here."""
+    for given in callbacks or []:
+        callback = given[1] if isinstance(given, tuple) else given
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not hasattr(kind, "on_epoch_end"):
+            raise TypeError(f"callbacks has {given!r}; it must hold skorch callbacks")
+        for name in (base.__name__ for base in kind.__mro__):
+            if name in REFUSED:
+                raise TypeError(
+                    f"callbacks has {kind.__name__}, which cannot work here: {REFUSED[name]}. "
+                    "history_ has train_loss, valid_loss and valid_auc, and set_callbacks takes "
+                    "scikit-learn's ScoringMonitor"
+                )
 
 
 class KeepBest:

@@ -12,24 +12,19 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import roc_auc_score
 from skorch import NeuralNet
-from skorch import callbacks as skorch_callbacks
 from skorch.callbacks import Callback, EpochTimer
 from skorch.history import History
 from torch import Tensor
 
 from sk_dynint._loss import BinaryCrossEntropy
 from sk_dynint._module import CTRModule
-from sk_dynint._process import one_thread
+from sk_dynint._process import one_thread, seeded
 from sk_dynint.engine import Batch, Engine, Sums, supports_bfloat16
-from sk_dynint.optim import RowOptimizer, load_optimizer_state, optimizer_state
-from sk_dynint.training._average import WeightAverage
-from sk_dynint.training._callbacks import KeepBest, SklearnCallbacks, StepProgress, parameter_names
+from sk_dynint.optim import OptimizerPolicy, RowOptimizer, load_optimizer_state, optimizer_state
+from sk_dynint.training._callbacks import parameter_names
 from sk_dynint.training._data import EncodedData, check_indices
 from sk_dynint.training._run import Run, State
-from sk_dynint.training._schedule import Batches, Schedule
-
-EVALUATION_BATCH_SIZE = 8192
-"""Rows in a batch of validation rows."""
+from sk_dynint.training._schedule import Schedule
 
 EAGER_MAX_ROWS = 64
 """Up to so many rows are predicted by the module itself: preparing a kernel would take longer."""
@@ -61,7 +56,7 @@ class CTRNet(NeuralNet):
     precision : {"fp32", "bf16"}, default="fp32"
         Type that the body computes in while training.
     train_split : None
-        Validation rows are passed to :meth:`train_on`.
+        Validation rows belong to the :class:`Run` of :meth:`train_on`.
     **kwargs
         See :class:`skorch.NeuralNet`.
     """
@@ -85,6 +80,56 @@ class CTRNet(NeuralNet):
         self.precision = precision
         super().__init__(module, criterion, train_split=train_split, **kwargs)
 
+    @classmethod
+    def built(
+        cls,
+        module_options: dict[str, Any],
+        policy: OptimizerPolicy,
+        *,
+        seed: int,
+        dtype: torch.dtype,
+        **options: Any,
+    ) -> CTRNet:
+        """Build a net with its module and optimizer.
+
+        Parameters
+        ----------
+        module_options : dict
+            Arguments of :class:`CTRModule`.
+        policy : OptimizerPolicy
+            The optimizer and its options.
+        seed : int
+            Seed of the initial weights.
+        dtype : torch.dtype
+            Type of the weights.
+        **options
+            Other parameters of the net.
+        """
+        optimizer_options = dict(policy.options)
+        net = cls(
+            **{f"module__{name}": value for name, value in module_options.items()},
+            module__sparse=getattr(policy.optimizer, "supports_sparse", False),
+            optimizer=policy.optimizer,
+            lr=optimizer_options.pop("lr"),
+            optimizer__param_groups=policy.param_groups(CTRModule.table_names),
+            **{f"optimizer__{name}": value for name, value in optimizer_options.items()},
+            **options,
+            verbose=0,
+        )
+        with seeded(seed, net.device):
+            net.initialize()
+            net.module_.to(dtype)
+        return net
+
+    def renew(self, policy: OptimizerPolicy, *, orthogonal_penalty: float, precision: Any) -> None:
+        """Take new options for the next run."""
+        self.orthogonal_penalty = orthogonal_penalty
+        self.precision = precision
+        self.lr = policy.options["lr"]
+        names = parameter_names(self.module_)
+        changed = policy.renew(self.optimizer_, CTRModule.table_names, names)
+        self.weights_changed_outside_ |= changed
+
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
         """The loop records the losses itself; scores of single batches are not kept."""
@@ -102,99 +147,65 @@ class CTRNet(NeuralNet):
             data = data.with_target(np.asarray(y, dtype=np.float64), weight)
         size = min(self.batch_size, len(data))
         steps = -(-len(data) // size)
-        seed = int(torch.randint(2**31, ()))
-        self.train_on(data, schedule=Schedule(len(data), size, self.max_epochs, steps), seed=seed)
+        run = Run.planned(
+            self.make_engine(),
+            data,
+            schedule=Schedule(len(data), size, self.max_epochs, steps),
+            seed=int(torch.randint(2**31, ())),
+        )
+        self.train_on(run)
         return self
 
-    def train_on(
-        self,
-        data: EncodedData,
-        valid: EncodedData | None = None,
-        *,
-        schedule: Schedule,
-        seed: int,
-        shuffle: bool = True,
-        callbacks: Iterable[Any] = (),
-        metric: str = "logloss",
-        patience: int = 5,
-        averaging: float | None = None,
-        progress: bool = False,
-        sklearn_callbacks: SklearnCallbacks | None = None,
-        state: State | None = None,
-    ) -> None:
-        """Train on encoded rows, evaluating `valid` at the end of every period.
-
-        Parameters
-        ----------
-        data, valid : EncodedData
-            Rows to learn from and to evaluate, with targets; `valid` may be None.
-        schedule : Schedule
-            How long to train.
-        seed : int
-            Seed of the order of rows, if `shuffle`, and of dropout.
-        callbacks : iterable of skorch callbacks
-            Called besides those of the net.
-        metric, patience
-            See :class:`KeepBest`; used with validation rows only.
-        averaging : float, default=None
-            Power of the :class:`WeightAverage`.
-        progress : bool, default=False
-            Whether to show a progress bar.
-        sklearn_callbacks : SklearnCallbacks, default=None
-            scikit-learn's callbacks.
-        state : dict, default=None
-            What :meth:`state_dict` returned at the end of a period of the same run: training
-            continues from there, to the same bits.
-
-        Raises
-        ------
-        ValueError
-            If the loss is not finite.
-        """
-        device, dtype = torch.device(self.device), self.module_.bias.dtype
-        if self.precision == "bf16" and not supports_bfloat16(device):
+    def make_engine(self) -> Engine:
+        """Return an engine that trains the module with the net's optimizer and options."""
+        if self.precision == "bf16" and not supports_bfloat16(torch.device(self.device)):
             warnings.warn(
                 "precision='bf16': this processor has no instructions for bfloat16; training will "
                 "take several times as long as with 'fp32'",
                 stacklevel=2,
             )
-        if self.weights_changed_outside_ and isinstance(self.optimizer_, RowOptimizer):
-            self.optimizer_.anchor()
-        self.weights_changed_outside_ = averaging is not None
-        if isinstance(self.optimizer_, RowOptimizer):
-            mean_weight = float(data.batch().weight.mean())
-            self.optimizer_.set_batch_weight(min(schedule.batch_size, len(data)) * mean_weight)
-        engine = Engine(
+        return Engine(
             self.module_,
             self.optimizer_,
             loss=self.criterion_,
             penalty=self.orthogonal_penalty,
             precision=self.precision,
         )
-        average = None
-        if averaging is not None:
-            average = WeightAverage(self.module_, averaging, max(1, schedule.steps_in_pass // 20))
-        self.run_ = Run(
-            engine,
-            Batches(data.to(dtype), schedule, seed if shuffle else None),
-            seed,
-            valid=None if valid is None else valid.to(dtype),
-            average=average,
-            best=None if valid is None else KeepBest(metric, patience),
-            progress=StepProgress(schedule.n_steps) if progress else None,
-            sklearn_callbacks=sklearn_callbacks,
-        )
+
+    def train_on(self, run: Run, callbacks: Iterable[Any] = (), state: State | None = None) -> None:
+        """Train for all evaluation periods of a run, or until a callback asks to stop.
+
+        Parameters
+        ----------
+        run : Run
+            What to train; its engine comes from :meth:`make_engine`.
+        callbacks : iterable of skorch callbacks
+            Called besides those of the net.
+        state : dict, default=None
+            What :meth:`state_dict` returned at the end of a period of a run with the same
+            arguments: training continues from there, to the same bits.
+
+        Raises
+        ------
+        ValueError
+            If the loss is not finite.
+        """
+        if isinstance(self.optimizer_, RowOptimizer):
+            if self.weights_changed_outside_:
+                self.optimizer_.anchor()
+            self.optimizer_.set_batch_weight(run.batch_weight)
+        self.weights_changed_outside_ = run.average is not None
+        self.run_ = run
+        self.stop_requested_ = False
         if state is not None:
             self.load_state_dict(state)
         self.callbacks = list(callbacks)
         self.initialize_callbacks()
-        self.stop_requested_ = False
         try:
-            with self.run_.running():
+            with run.running():
                 self._train()
         finally:  # what belongs to this run must not travel with the fitted net
-            if self.run_.progress is not None:
-                self.run_.progress.close()
+            run.close()
             self.run_ = None
             self.callbacks = []
             self.initialize_callbacks()
@@ -228,10 +239,8 @@ class CTRNet(NeuralNet):
             run.sklearn_callbacks.begin()
         self.run_single_epoch(run.batches.period(), training=True, prefix="train")
         if run.valid is not None:
-            rows = range(0, len(run.valid), EVALUATION_BATCH_SIZE)
-            batches = (run.valid.take(slice(i, i + EVALUATION_BATCH_SIZE)) for i in rows)
             with run.averaged():
-                self.run_single_epoch(batches, training=False, prefix="valid")
+                self.run_single_epoch(run.validation_batches(), training=False, prefix="valid")
         if run.best is not None:
             period = len(self.history)
             if run.best.improves(self.history[-1], period):
@@ -416,32 +425,3 @@ def _auc(evaluated: list[tuple[Batch, Tensor]]) -> float:
     if target.min() == target.max():
         return np.nan
     return float(roc_auc_score(target, logit, sample_weight=weight.astype(np.float64)))
-
-
-REFUSED_CALLBACKS: dict[type, str] = {
-    skorch_callbacks.BatchScoring: "it scores raw rows, but the net has encoded ones",
-    skorch_callbacks.EpochScoring: "it scores raw rows, but the net has encoded ones",
-    skorch_callbacks.PassthroughScoring: "scores of single batches are not kept",
-    skorch_callbacks.GradientNormClipping: (
-        "gradients are sparse and summed over the batch; lower lr instead"
-    ),
-    skorch_callbacks.InputShapeSetter: "the encoder determines the shape of the input",
-    skorch_callbacks.ProgressBar: "verbose=1 shows a progress bar over all steps",
-}
-"""Callback of skorch -> why it is refused."""
-
-
-def check_callbacks(callbacks: Iterable[Any] | None) -> None:
-    """Refuse what is not a skorch callback, or one that cannot work here."""
-    for given in callbacks or []:
-        callback = given[1] if isinstance(given, tuple) else given
-        kind = callback if isinstance(callback, type) else type(callback)
-        if not issubclass(kind, Callback):
-            raise TypeError(f"callbacks has {given!r}; it must hold skorch callbacks")
-        for refused, reason in REFUSED_CALLBACKS.items():
-            if issubclass(kind, refused):
-                raise TypeError(
-                    f"callbacks has {kind.__name__}, which cannot work here: {reason}; history_ "
-                    "has train_loss, valid_loss and valid_auc, and set_callbacks takes "
-                    "scikit-learn's ScoringMonitor"
-                )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -16,9 +16,12 @@ from sk_dynint.optim import load_optimizer_state, optimizer_state
 from sk_dynint.training._average import WeightAverage
 from sk_dynint.training._callbacks import KeepBest, SklearnCallbacks, StepProgress, parameter_names
 from sk_dynint.training._data import EncodedData
-from sk_dynint.training._schedule import Batches
+from sk_dynint.training._schedule import Batches, Schedule
 
 State = dict[str, Any]
+
+EVALUATION_BATCH_SIZE = 8192
+"""Rows in a batch of validation rows."""
 
 
 @dataclass
@@ -36,6 +39,8 @@ class Run:
         What is learnt from.
     seed : int
         Seed of torch's global generator, from which dropout draws.
+    batch_weight : float
+        Mean weight of a whole batch.
     valid : EncodedData, default=None
         What is evaluated.
     average : WeightAverage, default=None
@@ -51,6 +56,7 @@ class Run:
     engine: Engine
     batches: Batches
     seed: int
+    batch_weight: float
     valid: EncodedData | None = None
     average: WeightAverage | None = None
     best: KeepBest | None = None
@@ -64,6 +70,66 @@ class Run:
     def averaged(self) -> AbstractContextManager[None]:
         """Context in which the module has averaged weights, if there are any."""
         return nullcontext() if self.average is None else self.average.applied()
+
+    @classmethod
+    def planned(
+        cls,
+        engine: Engine,
+        data: EncodedData,
+        valid: EncodedData | None = None,
+        *,
+        schedule: Schedule,
+        seed: int,
+        shuffle: bool = True,
+        metric: str = "logloss",
+        patience: int = 5,
+        averaging: float | None = None,
+        progress: bool = False,
+        sklearn_callbacks: SklearnCallbacks | None = None,
+    ) -> Self:
+        """Put the parts of a run together.
+
+        Parameters
+        ----------
+        engine : Engine
+            Computes the steps.
+        data, valid : EncodedData
+            Rows to learn from and to evaluate, with targets; `valid` may be None.
+        schedule : Schedule
+            How long to train.
+        seed : int
+            Seed of the order of rows and of dropout.
+        shuffle : bool, default=True
+            Whether each pass has an order of its own.
+        metric, patience
+            See :class:`KeepBest`; used with validation rows only.
+        averaging : float, default=None
+            Power of the :class:`WeightAverage`; None keeps the last weights.
+        progress : bool, default=False
+            Whether to show a progress bar.
+        sklearn_callbacks : SklearnCallbacks, default=None
+            scikit-learn's callbacks.
+        """
+        dtype, average = engine.module.bias.dtype, None
+        if averaging is not None:
+            average = WeightAverage(engine.module, averaging, max(1, schedule.steps_in_pass // 20))
+        return cls(
+            engine,
+            Batches(data.to(dtype), schedule, seed if shuffle else None),
+            seed,
+            min(schedule.batch_size, len(data)) * float(data.batch().weight.mean()),
+            valid=None if valid is None else valid.to(dtype),
+            average=average,
+            best=None if valid is None else KeepBest(metric, patience),
+            progress=StepProgress(schedule.n_steps) if progress else None,
+            sklearn_callbacks=sklearn_callbacks,
+        )
+
+    def validation_batches(self) -> Iterator[Batch]:
+        """Yield the validation rows, in large batches."""
+        assert self.valid is not None
+        for start in range(0, len(self.valid), EVALUATION_BATCH_SIZE):
+            yield self.valid.take(slice(start, start + EVALUATION_BATCH_SIZE))
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -92,6 +158,11 @@ class Run:
             self.average.apply()
         if self.best is not None:
             self.best.restore(self.engine.module, self._optimizer)
+
+    def close(self) -> None:
+        """Leave the progress bar as it stands."""
+        if self.progress is not None:
+            self.progress.close()
 
     @property
     def _optimizer(self) -> torch.optim.Optimizer:

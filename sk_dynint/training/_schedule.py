@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sk_dynint.engine import Batch
 from sk_dynint.training._data import EncodedData
+
+FULL_BATCH_MAX_ROWS = 128
+"""Up to so many rows, `batch_size="auto"` trains on all of them at once, sorted and in float64, so
+that the result depends neither on the order of rows nor on whether a weight is written as repeated
+rows; and `early_stopping="auto"` sets no validation rows aside."""
+
+MIN_PERIOD = 8
+"""Steps between two evaluations, at least: patience counts evaluations, and after fewer steps a
+score has hardly had time to improve."""
+
+
+def auto_batch_size(n_rows: int) -> int:
+    """Rows in a batch for about 300 steps in a pass, from 128 to 1024."""
+    return int(np.clip(2 ** round(np.log2(n_rows / 300)), 128, 1024))
 
 
 @dataclass(frozen=True)
@@ -39,6 +54,19 @@ class Schedule:
     batch_size: int
     n_passes: int
     period: int
+
+    @classmethod
+    def planned(
+        cls, n_rows: int, batch_size: int, n_passes: int, period: int | None, *, validates: bool
+    ) -> Self:
+        """Choose the period if it is None.
+
+        There are four evaluations in a pass if there are any rows to evaluate, but at least
+        `MIN_PERIOD` steps between them; otherwise a period is a pass.
+        """
+        steps = -(-n_rows // batch_size)
+        by_default = max(-(-steps // 4), MIN_PERIOD) if validates else steps
+        return cls(n_rows, batch_size, n_passes, period or by_default)
 
     @property
     def steps_in_pass(self) -> int:

@@ -11,9 +11,9 @@ import torch
 from sk_dynint._body import Body
 from sk_dynint._module import CTRModule
 from sk_dynint.baselines import BASELINES, DNN
+from sk_dynint.baselines._dnn import BatchNorm
 from sk_dynint.engine import Engine
 from sk_dynint.engine._autograd import AUTOGRAD_BLOCK
-from sk_dynint.baselines._dnn import BatchNorm
 
 F, D = 4, 3
 EVERY_BODY = pytest.mark.parametrize("body", BASELINES.values(), ids=BASELINES)

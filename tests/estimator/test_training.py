@@ -315,7 +315,7 @@ def test_frozen_weights_stay(clicks):
 
 def test_validation_loss_is_the_weighted_mean_over_blocks(many_clicks, monkeypatch):
     X, y = many_clicks
-    monkeypatch.setattr("sk_dynint.training._net.EVALUATION_BATCH_SIZE", 100)
+    monkeypatch.setattr("sk_dynint.training._run.EVALUATION_BATCH_SIZE", 100)
     X_val, y_val = make_clicks(350, seed=3)
     weight = np.where(np.arange(350) < 100, 50.0, 1.0)
     model = fast(max_epochs=1).fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=weight)

@@ -31,9 +31,7 @@ def to_paper(x):
 @pytest.mark.parametrize("activation", ["sigmoid", "softplus", "linear"])
 def test_generated_layer_equals_its_explicit_matrix(activation, sigma):
     """T13: U Σ Vᵀ formed for every instance."""
-    layer = randomize(
-        DynamicGeneratedParameters(6, 2, rank=3, activation=activation, sigma=sigma)
-    )
+    layer = randomize(DynamicGeneratedParameters(6, 2, rank=3, activation=activation, sigma=sigma))
     x, x0 = make_input()
     matrices = dgp_matrices(to_numpy(layer), to_paper(x0), activation, sigma)
     expected = to_paper(x) * (1 + matrices @ to_paper(x0))

@@ -1,0 +1,52 @@
+"""Which parameters may change when a fitted estimator goes on learning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+
+FREE_PARAMETERS = {
+    *("lr", "optimizer_params", "embedding_optimizer_params", "orthogonal_penalty", "precision"),
+    *("max_epochs", "batch_size", "averaging", "eval_every", "early_stopping", "scoring"),
+    *("validation_fraction", "patience", "callbacks", "class_weight"),
+    *("warm_start", "random_state", "verbose"),
+}
+"""Parameters that may change between calls of `fit` with warm start, and of `partial_fit`."""
+
+
+def check_unchanged(estimator: BaseEstimator, built_with: BaseEstimator) -> None:
+    """Refuse to go on with a net that was built with other parameters.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        The estimator as it is.
+    built_with : BaseEstimator
+        A clone of it from the time when its net was built.
+    """
+    before = built_with.get_params()
+    for name, value in estimator.get_params().items():
+        if name not in FREE_PARAMETERS and not _same(value, before.get(name)):
+            raise ValueError(
+                f"{name}={value!r}, but this estimator was first fitted with "
+                f"{before.get(name)!r}, and warm_start and partial_fit go on with its levels "
+                "and weights; fit a clone, or with warm_start=False"
+            )
+
+
+def _same(value: Any, other: Any) -> bool:
+    """Whether two values of a parameter mean the same.
+
+    Objects without a comparison of their own, such as estimators, are equal if they have one type;
+    the parameters of an estimator are compared by themselves.
+    """
+    if isinstance(value, torch.device | str) and isinstance(other, torch.device | str):
+        return str(value) == str(other)
+    if value is other or isinstance(value, type):
+        return value is other
+    if type(value).__eq__ is object.__eq__:  # type: ignore[comparison-overlap]
+        return type(value) is type(other)
+    return bool(np.array_equal(value, other))
