@@ -26,7 +26,6 @@ from ._runs import (
     ComparedRuns,
     Run,
     fingerprint,
-    frame_of,
     predictions_path,
     save_predictions,
 )
@@ -155,7 +154,7 @@ def compare(
                 store.append(run | {"estimator": texts[name], "fingerprint": store.fingerprint})
             bar.set_postfix_str(f"{name}, seed {seed}: AUC {run['auc']:.4f}")
             bar.update()
-    return frame_of([store.runs[pair] for pair in pairs])
+    return store.to_frame(pairs)
 
 
 def _run(

@@ -14,7 +14,13 @@ _LEAST = 10  # rows of each class that make a stratified split possible
 
 
 class Parts(NamedTuple):
-    """Row numbers of the parts, in ascending order."""
+    """Row numbers of the training, validation and test part, each in ascending order.
+
+    Attributes
+    ----------
+    train, valid, test : ndarray of int
+        Rows of the part.
+    """
 
     train: NDArray[np.intp]
     valid: NDArray[np.intp]
@@ -22,7 +28,35 @@ class Parts(NamedTuple):
 
 
 def split_at_random(y: NDArray[np.int64], seed: int) -> Parts:
-    """Split so that each part has its share of each class."""
+    """Split rows 70/10/20 at random, with each class in proportion.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        Labels 0 and 1.
+    seed : int
+        The same seed gives the same parts.
+
+    Returns
+    -------
+    parts : Parts
+
+    Raises
+    ------
+    ValueError
+        If a class has fewer than ten rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_dynint.comparison import split_at_random
+    >>> y = np.arange(1_000) % 4 // 3
+    >>> parts = split_at_random(y, seed=0)
+    >>> [len(part) for part in parts]
+    [700, 100, 200]
+    >>> [float(y[part].mean()) for part in parts]
+    [0.25, 0.25, 0.25]
+    """
     least = int(np.bincount(y, minlength=2).min())
     if least < _LEAST:
         raise ValueError(
@@ -36,7 +70,35 @@ def split_at_random(y: NDArray[np.int64], seed: int) -> Parts:
 
 
 def split_by_time(y: NDArray[np.int64], time: Any) -> Parts:
-    """Split in the order of time; rows of one moment stay together."""
+    """Split rows in the order of time: the first 70 % train, the last 20 % test.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        Labels 0 and 1.
+    time : array-like of shape (n_samples,)
+        When each row happened: dates, numbers, or strings of ISO 8601 dates. Rows of one moment
+        stay in one part, so coarse times shift the shares.
+
+    Returns
+    -------
+    parts : Parts
+
+    Raises
+    ------
+    ValueError
+        If `time` has another length, missing entries, or strings that are no dates; if a part has
+        one class only.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_dynint.comparison import split_by_time
+    >>> days = np.repeat(np.arange(10), 3)
+    >>> parts = split_by_time(np.arange(30) % 2, days)
+    >>> [np.unique(days[part]).tolist() for part in parts]
+    [[0, 1, 2, 3, 4, 5, 6], [7], [8, 9]]
+    """
     moments = _check_time(time, len(y))
     order = np.argsort(moments, kind="stable")
     ordered = moments[order]

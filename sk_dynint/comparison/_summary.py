@@ -20,7 +20,13 @@ Floats = NDArray[np.float64]
 
 
 class Interval(NamedTuple):
-    """A difference and the bounds of its confidence interval."""
+    """A difference and the bounds of its confidence interval.
+
+    Attributes
+    ----------
+    difference, low, high : float
+        The bounds are NaN where there is no interval.
+    """
 
     difference: float
     low: float
@@ -165,7 +171,28 @@ def _compare(
 
 
 def paired_t(differences: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Return the mean of differences, with Student's interval."""
+    """Return the mean of differences, with the interval of Student's t.
+
+    Parameters
+    ----------
+    differences : array-like of shape (n_seeds,)
+        Score of a model minus that of the reference, one for each seed. (Plain scores give the
+        interval of their mean.)
+    confidence : float, default=0.95
+        Probability that the interval covers the expectation.
+
+    Returns
+    -------
+    interval : Interval
+        The bounds are NaN if there are fewer than two differences.
+
+    Examples
+    --------
+    >>> from sk_dynint.comparison import paired_t
+    >>> difference, low, high = paired_t([0.002, 0.001, 0.003])
+    >>> print(f"{difference:.4f} ({low:.4f} to {high:.4f})")
+    0.0020 (-0.0005 to 0.0045)
+    """
     d = np.asarray(differences, dtype=np.float64)
     if len(d) < 2:
         return Interval(float(d.mean()) if len(d) else np.nan, np.nan, np.nan)

@@ -8,7 +8,8 @@ from scipy import stats
 from sklearn.metrics import log_loss, roc_auc_score
 
 from sk_dynint import ComparisonDisplay, compare, summarize
-from sk_dynint.comparison._summary import delong, paired_logloss, paired_t, row_logloss
+from sk_dynint.comparison import paired_t
+from sk_dynint.comparison._summary import delong, paired_logloss, row_logloss
 from tests.comparison.conftest import Recorder
 
 mpl.use("Agg")

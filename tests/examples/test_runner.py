@@ -79,7 +79,7 @@ def test_other_rows_are_refused(tiny, tmp_path):
 def test_a_foreign_file_is_refused_and_left_alone(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("a,b\n1,2\n")
-    with pytest.raises(ValueError, match="no table of runs"):
+    with pytest.raises(ValueError, match="no file of runs"):
         experiments.Store(path)
     assert path.read_text() == "a,b\n1,2\n"
 
