@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from experiments import averaged, made, summary
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from report import AVERAGED, TITLES, random_spectrum, read_runs
+from results import averaged, made, summary
 
 COLORS = {"DynInt-DA": "C0", "DynInt-DGP": "C1", "DynInt-DWP": "C2"}
 SCORES = {"auc": "test AUC", "logloss": "test logloss"}

@@ -18,12 +18,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from experiments import COLUMNS, EXPERIMENTS, Store, averaged, chosen, frame_of, made, summary
+from experiments import EXPERIMENTS
 from published import CAVEATS, NAMES, PUBLISHED
+from results import PaperRuns, averaged, chosen, made, summary
 from spaces import N_CONFIGURATIONS
 
 from sk_dynint import summarize
-from sk_dynint.comparison._summary import paired_t
+from sk_dynint.comparison import paired_t
 
 TITLES = {
     "table1": "Table 1: all models",
@@ -39,7 +40,7 @@ REFERENCE = NAMES["pin"]
 BY_MODEL, AVERAGED = ("table1", "table2"), ("table3", "table4", "figure7")
 LABELS = {"table1": "model", "table2": "model", "table3": "layers", "table4": "sub-spaces"}
 NONE = "—"
-EMPTY = pd.DataFrame(columns=list(COLUMNS))
+EMPTY = PaperRuns().to_frame()
 
 
 def scores_of(
@@ -221,7 +222,7 @@ def _number_like(sd: float, score: float) -> str:
 # --------------------------------------------------------------------------- the page
 def read_runs(paths: Sequence[str | Path]) -> pd.DataFrame:
     """Return the runs of CSV files."""
-    frames = [frame_of(Store(path)) for path in paths]
+    frames = [PaperRuns(path).to_frame() for path in paths]
     return pd.concat(frames, ignore_index=True) if frames else EMPTY
 
 
