@@ -39,7 +39,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
 from skorch.callbacks import Callback
 
-from sk_dynint import BaselineClassifier, FieldEncoder
+from sk_dynint import BaselineClassifier, EncodedData, FieldEncoder
 from sk_dynint.datasets import make_ctr_classification
 
 DIM, HIDDEN, LAYERS, CIN, HEADS, INIT_STD = 16, (400, 400), 3, (16, 16), 2, 1e-4
@@ -48,26 +48,20 @@ LIMIT = 0.003
 COLUMNS = ["model", "library", "seed", "pass", "valid_auc", "auc", "logloss", "seconds"]
 
 
-class Table(NamedTuple):
-    """Index matrices and labels of the parts, by name."""
+class Split(NamedTuple):
+    """A fitted encoder, and index matrices and labels of the parts by name."""
 
-    cardinalities: np.ndarray
-    codes: dict
+    encoder: FieldEncoder
+    indices: dict
     y: dict
 
-
-# %% The libraries: train, and after each pass call `scored` with a function codes -> scores
-class Encoded:
-    """Stands in for the encoder: hands out the index matrix that is there already."""
-
-    def __init__(self, table):
-        self.cardinalities_ = table.cardinalities
-        self.fit_transform = self.transform = lambda X: table.codes["train"]
-
-    def __sklearn_clone__(self):
-        return self
+    @property
+    def cardinalities(self):
+        """Number of indices of each field."""
+        return self.encoder.cardinalities_
 
 
+# %% The libraries: train, and after each pass call `scored` with a function indices -> scores
 class AfterPass(Callback):
     """Score the net after each pass."""
 
@@ -78,7 +72,7 @@ class AfterPass(Callback):
         self.scored(net.logits)
 
 
-def ours(optimizer, name, table, args, seed, scored):
+def ours(optimizer, name, split, args, seed, scored):
     """Our classifier, without what the others don't have."""
     n_layers, params = {
         "dcnv2": (LAYERS, None),
@@ -86,6 +80,7 @@ def ours(optimizer, name, table, args, seed, scored):
         "xdeepfm": (len(CIN), {"cin_units": CIN}),
         "autoint": (LAYERS, {"n_heads": HEADS, "attention_dim": DIM // HEADS}),
     }[name]
+    train = EncodedData(split.indices["train"], encoder=split.encoder)
     BaselineClassifier(
         model=name,
         hidden_units=HIDDEN,
@@ -93,7 +88,6 @@ def ours(optimizer, name, table, args, seed, scored):
         model_params=params,
         embedding_dim=DIM,
         embedding_init_std=INIT_STD,
-        encoder=Encoded(table),
         optimizer=optimizer,
         optimizer_params={"l2": 0.0} if optimizer == "adam" else None,
         lr=args.lr,
@@ -103,15 +97,15 @@ def ours(optimizer, name, table, args, seed, scored):
         averaging=None,
         callbacks=[AfterPass(scored)],
         random_state=seed,
-    ).fit(pd.DataFrame(table.codes["train"]), table.y["train"])
+    ).fit(train, split.y["train"])
 
 
-def deepctr(name, table, args, seed, scored):
+def deepctr(name, split, args, seed, scored):
     """DeepCTR-Torch; the linear part is left out of the models that have none elsewhere."""
     from deepctr_torch.inputs import SparseFeat
     from deepctr_torch.models import DCN, AutoInt, DeepFM, xDeepFM
 
-    features = [SparseFeat(f"f{i}", int(n), DIM) for i, n in enumerate(table.cardinalities)]
+    features = [SparseFeat(f"f{i}", int(n), DIM) for i, n in enumerate(split.cardinalities)]
     make, first_order, options = {
         "dcnv2": (DCN, [], {"cross_num": LAYERS, "cross_parameterization": "matrix"}),
         "deepfm": (DeepFM, features, {}),
@@ -125,16 +119,16 @@ def deepctr(name, table, args, seed, scored):
     adam = torch.optim.Adam(model.parameters(), lr=args.lr)
     model.compile(adam, "binary_crossentropy")
 
-    def columns(codes):
-        return {f"f{i}": column for i, column in enumerate(codes.T)}
+    def columns(indices):
+        return {f"f{i}": column for i, column in enumerate(indices.T)}
 
-    x, y = columns(table.codes["train"]), table.y["train"]
+    x, y = columns(split.indices["train"]), split.y["train"]
     for _ in range(args.passes):
         model.fit(x, y, batch_size=args.batch_size, epochs=1, verbose=0)
-        scored(lambda codes: model.predict(columns(codes), 4096)[:, 0])
+        scored(lambda indices: model.predict(columns(indices), 4096)[:, 0])
 
 
-def fuxictr(name, table, args, seed, scored):
+def fuxictr(name, split, args, seed, scored):
     """FuxiCTR's layers in its own trainer."""
     import peers_fuxictr as fuxi
 
@@ -146,12 +140,12 @@ def fuxictr(name, table, args, seed, scored):
     if body is None:
         raise ImportError(f"FuxiCTR's package has no {name}")
     torch.manual_seed(seed)
-    features = fuxi.feature_map(table.cardinalities)
+    features = fuxi.feature_map(split.cardinalities)
     model = fuxi.Model(features, DIM, partial(body, hidden_units=list(HIDDEN)), lr=args.lr)
-    batches = fuxi.loader(features, table.codes["train"], table.y["train"], args.batch_size)
+    batches = fuxi.loader(features, split.indices["train"], split.y["train"], args.batch_size)
     for _ in range(args.passes):
         model.fit(batches, epochs=1)
-        scored(lambda codes: model.predict(fuxi.batches(codes, 4096)))
+        scored(lambda indices: model.predict(fuxi.batches(indices, 4096)))
 
 
 LIBRARIES = {
@@ -177,30 +171,30 @@ def load(args):
 
 def encode(X, y, args, seed):
     """A split, and the index matrix of its parts by levels of the training part."""
-    split = partial(train_test_split, random_state=seed)
-    X_train, X_rest, y_train, y_rest = split(X, y, test_size=0.3, stratify=y)
-    X_valid, X_test, y_valid, y_test = split(X_rest, y_rest, test_size=2 / 3, stratify=y_rest)
+    cut = partial(train_test_split, random_state=seed)
+    X_train, X_rest, y_train, y_rest = cut(X, y, test_size=0.3, stratify=y)
+    X_valid, X_test, y_valid, y_test = cut(X_rest, y_rest, test_size=2 / 3, stratify=y_rest)
     encoder = FieldEncoder(min_count=args.min_count)
-    codes = {"train": encoder.fit_transform(X_train)}
-    codes |= {"valid": encoder.transform(X_valid), "test": encoder.transform(X_test)}
+    indices = {"train": encoder.fit_transform(X_train)}
+    indices |= {"valid": encoder.transform(X_valid), "test": encoder.transform(X_test)}
     labels = {"train": y_train, "valid": y_valid, "test": y_test}
-    return Table(encoder.cardinalities_, codes, labels)
+    return Split(encoder, indices, labels)
 
 
-def run(model, library, table, args, seed):
+def run(model, library, split, args, seed):
     """One line for each pass."""
     lines, start = [], time.perf_counter()
 
     def scored(scores):
         elapsed = time.perf_counter() - start
-        valid, test = scores(table.codes["valid"]), scores(table.codes["test"])
+        valid, test = scores(split.indices["valid"]), scores(split.indices["test"])
         if library.startswith("ours"):  # logits
             valid, test = 1 / (1 + np.exp(-valid)), 1 / (1 + np.exp(-test))
-        figures = roc_auc_score(table.y["valid"], valid), roc_auc_score(table.y["test"], test)
-        figures += log_loss(table.y["test"], test), elapsed
+        figures = roc_auc_score(split.y["valid"], valid), roc_auc_score(split.y["test"], test)
+        figures += log_loss(split.y["test"], test), elapsed
         lines.append([model, library, seed, len(lines) + 1, *figures])
 
-    LIBRARIES[library](model, table, args, seed, scored)
+    LIBRARIES[library](model, split, args, seed, scored)
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
@@ -259,14 +253,14 @@ def main():
     done = set(done[COLUMNS[:3]].itertuples(index=False, name=None))
     X, y = load(args)
     for seed in range(args.first_seed, args.first_seed + args.seeds):
-        table = encode(X, y, args, seed)
+        split = encode(X, y, args, seed)
         for model in args.models:
             for library in args.libraries:
                 if (model, library, seed) in done:
                     continue
                 try:
                     with redirect_stdout(sys.stderr):  # libraries are chatty
-                        lines = run(model, library, table, args, seed)
+                        lines = run(model, library, split, args, seed)
                 except ImportError as error:
                     print(f"{library} {model} skipped: {error}", file=sys.stderr)
                     continue

@@ -22,7 +22,7 @@ from sklearn.preprocessing import TargetEncoder
 from torch import nn
 from torch.nn import functional
 
-from sk_dynint import FieldEncoder
+from sk_dynint import EncodedData
 
 BATCH, FIELDS, DIM, MLP, CROSS = 4096, 39, 16, 400, 3
 TREES, LEAVES = 200, 127
@@ -33,9 +33,18 @@ class Data(NamedTuple):
 
     X: pd.DataFrame
     y: np.ndarray
-    encoder: FieldEncoder
-    codes: np.ndarray
-    touched_rows: float  # of the table, in a batch
+    encoded: EncodedData
+    touched_rows: float  # different rows of the embedding table in a batch
+
+    @property
+    def indices(self):
+        """Index matrix, (n_samples, FIELDS)."""
+        return self.encoded.indices
+
+    @property
+    def cardinalities(self):
+        """Number of indices of each field."""
+        return self.encoded.encoder.cardinalities_
 
 
 class Runner(NamedTuple):
@@ -81,8 +90,8 @@ class PlainNetwork(nn.Module):
         self.deep = nn.Sequential(nn.Linear(width, MLP), relu, nn.Linear(MLP, MLP), relu)
         self.output = nn.Linear(MLP + width if n_cross else MLP, 1)
 
-    def forward(self, codes):
-        rows = self.table(codes + self.offsets)
+    def forward(self, indices):
+        rows = self.table(indices + self.offsets)
         x = x0 = rows[..., :DIM].flatten(1)
         if self.cross:
             for layer in self.cross:
@@ -105,23 +114,23 @@ def plain_work(n_cross, data):
 
 def plain(n_cross, data):
     """Eager loop with torch.optim.Adam as it comes: dense gradients of the table."""
-    module = PlainNetwork(data.encoder.cardinalities_, n_cross)
+    module = PlainNetwork(data.cardinalities, n_cross)
     adam = torch.optim.Adam(module.parameters(), lr=1e-3)
-    codes, target = torch.from_numpy(data.codes), torch.from_numpy(data.y).float()
+    indices, target = torch.from_numpy(data.indices), torch.from_numpy(data.y).float()
 
     def step(rows):
-        loss = functional.binary_cross_entropy_with_logits(module(codes[rows]), target[rows])
+        loss = functional.binary_cross_entropy_with_logits(module(indices[rows]), target[rows])
         adam.zero_grad()
         loss.backward()
         adam.step()
 
     def train(steps, periods):
-        batches = torch.randint(len(codes), (periods + 1, steps, BATCH))
+        batches = torch.randint(len(indices), (periods + 1, steps, BATCH))
         return [seconds(lambda b=b: [step(rows) for rows in b]) / steps for b in batches][1:]
 
-    def logits(codes):
+    def logits(indices):
         with torch.inference_mode():
-            parts = torch.from_numpy(codes).split(2 * BATCH)
+            parts = torch.from_numpy(indices).split(2 * BATCH)
             return torch.cat([module(part) for part in parts]).numpy()
 
     return Runner(train, logits, None, *plain_work(n_cross, data))
@@ -137,13 +146,13 @@ def timed(data, steps, periods, optimizer, fit):
     needed, ends = (periods + 1) * steps * BATCH, []
     n = min(needed, len(data.y))
     clock = optimizer.register_step_post_hook(lambda *_: ends.append(time.perf_counter()))
-    fit(data.codes[:n], data.y[:n], -(-needed // n))
+    fit(data.indices[:n], data.y[:n], -(-needed // n))
     clock.remove()
     return list(np.diff(ends[steps - 1 :: steps])[:periods] / steps)
 
 
-def columns(codes):
-    return {f"f{i}": column for i, column in enumerate(codes.T)}
+def columns(indices):
+    return {f"f{i}": column for i, column in enumerate(indices.T)}
 
 
 def deepctr(n_cross, data):
@@ -151,20 +160,20 @@ def deepctr(n_cross, data):
     from deepctr_torch.inputs import SparseFeat
     from deepctr_torch.models import DCN, DeepFM
 
-    sizes = enumerate(data.encoder.cardinalities_)
+    sizes = enumerate(data.cardinalities)
     features = [SparseFeat(f"f{i}", int(n), DIM) for i, n in sizes]
     cross = {"cross_num": n_cross, "cross_parameterization": "matrix"} if n_cross else {}
     model = (DCN if n_cross else DeepFM)(features, features, dnn_hidden_units=(MLP, MLP), **cross)
     model.compile("adam", "binary_crossentropy")
 
-    def fit(codes, y, passes):
-        model.fit(columns(codes), y, batch_size=BATCH, epochs=passes, verbose=0)
+    def fit(indices, y, passes):
+        model.fit(columns(indices), y, batch_size=BATCH, epochs=passes, verbose=0)
 
     def train(steps, periods):
         return timed(data, steps, periods, model.optim, fit)
 
-    def scores(codes):
-        return model.predict(columns(codes), batch_size=2 * BATCH)
+    def scores(indices):
+        return model.predict(columns(indices), batch_size=2 * BATCH)
 
     return Runner(train, scores, None, *plain_work(n_cross, data))
 
@@ -173,18 +182,18 @@ def fuxictr(n_cross, data):
     """FuxiCTR's parallel DCN V2 or, without cross layers, DeepFM; a worker process loads data."""
     import peers_fuxictr as fuxi
 
-    features = fuxi.feature_map(data.encoder.cardinalities_)
+    features = fuxi.feature_map(data.cardinalities)
     body = partial(fuxi.DCNv2, n_layers=n_cross) if n_cross else fuxi.DeepFM
     model = fuxi.Model(features, DIM, partial(body, hidden_units=[MLP, MLP]))
 
-    def fit(codes, y, passes):
-        model.fit(fuxi.loader(features, codes, y, BATCH), epochs=passes)
+    def fit(indices, y, passes):
+        model.fit(fuxi.loader(features, indices, y, BATCH), epochs=passes)
 
     def train(steps, periods):
         return timed(data, steps, periods, model.optimizer, fit)
 
-    def scores(codes):
-        return model.predict(fuxi.batches(codes, 2 * BATCH))
+    def scores(indices):
+        return model.predict(fuxi.batches(indices, 2 * BATCH))
 
     return Runner(train, scores, None, *plain_work(n_cross, data))
 
@@ -196,7 +205,7 @@ def rechub(n_cross, data):
     from torch_rechub.trainers import CTRTrainer
     from torch_rechub.utils.data import DataGenerator
 
-    sizes = enumerate(data.encoder.cardinalities_)
+    sizes = enumerate(data.cardinalities)
     features = [SparseFeature(f"f{i}", int(n), DIM) for i, n in sizes]
     mlp = {"dims": [MLP, MLP]}
     if n_cross:
@@ -206,24 +215,24 @@ def rechub(n_cross, data):
     folder = tempfile.TemporaryDirectory()  # `fit` leaves its weights there
     trainer = CTRTrainer(model, model_path=folder.name)
 
-    def load(codes, y, part):
-        data = DataGenerator(columns(codes), y)
+    def load(indices, y, part):
+        data = DataGenerator(columns(indices), y)
         return data.generate_dataloader(
-            x_test=columns(codes), y_test=y, batch_size=BATCH if part == 0 else 2 * BATCH
+            x_test=columns(indices), y_test=y, batch_size=BATCH if part == 0 else 2 * BATCH
         )[part]
 
-    def fit(codes, y, passes):
+    def fit(indices, y, passes):
         trainer.n_epoch = passes
         with redirect_stderr(io.StringIO()):  # progress bars
-            trainer.fit(load(codes, y, part=0))
+            trainer.fit(load(indices, y, part=0))
 
     def train(steps, periods):
         with folder:
             return timed(data, steps, periods, trainer.optimizer, fit)
 
-    def scores(codes):
+    def scores(indices):
         with redirect_stderr(io.StringIO()):
-            return np.array(trainer.predict(model, load(codes, np.zeros(len(codes)), part=2)))
+            return np.array(trainer.predict(model, load(indices, np.zeros(len(indices)), part=2)))
 
     return Runner(train, scores, None, *plain_work(n_cross, data))
 
@@ -232,7 +241,9 @@ def rechub(n_cross, data):
 def split_kinds(data):
     """Columns of numbers as they are, holes included, and the index matrix of the others."""
     is_number = np.array([pd.api.types.is_numeric_dtype(t) for t in data.X.dtypes])
-    return data.X.loc[:, is_number].to_numpy(np.float32, na_value=np.nan), data.codes[:, ~is_number]
+    return data.X.loc[:, is_number].to_numpy(np.float32, na_value=np.nan), data.indices[
+        :, ~is_number
+    ]
 
 
 def lightgbm(data):

@@ -35,22 +35,22 @@ def feature_map(cardinalities):
     return features
 
 
-def columns(codes, y):
+def columns(indices, y):
     """What a file or a batch of FuxiCTR's holds: a vector for each field, and the labels."""
-    return {f"f{i}": column for i, column in enumerate(codes.T)} | {"label": y}
+    return {f"f{i}": column for i, column in enumerate(indices.T)} | {"label": y}
 
 
-def loader(features, codes, y, batch_size):
+def loader(features, indices, y, batch_size):
     """FuxiCTR's shuffling loader, by way of the file that it wants; it reads that at once."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "train.npz")
-        np.savez(path, **columns(codes, y.astype(codes.dtype)))
+        np.savez(path, **columns(indices, y.astype(indices.dtype)))
         return RankDataLoader(features, "train", train_data=path, batch_size=batch_size)[0]
 
 
-def batches(codes, batch_size):
+def batches(indices, batch_size):
     """Batches to predict, without file and loader, which is kinder than what FuxiCTR does."""
-    for rows in torch.from_numpy(codes).split(batch_size):
+    for rows in torch.from_numpy(indices).split(batch_size):
         yield columns(rows, torch.zeros(len(rows)))
 
 
