@@ -1,4 +1,4 @@
-"""Finished runs: a CSV file that survives being cut off, and the predictions beside it."""
+"""Finished runs: a CSV file that stays usable after a crash, and files of predictions."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ class ComparedRuns(RunsFile):
                 )
 
     def check(self, model: str, estimator: str) -> None:
-        """Refuse runs of that name with other parameters."""
+        """Raise if the file has runs of a model of this name with other parameters."""
         for run in self.runs.values():
             if run["model"] == model and run["estimator"] != estimator:
                 raise ValueError(
@@ -191,12 +191,15 @@ class ComparedRuns(RunsFile):
 
 
 def predictions_path(folder: str | os.PathLike[str], model: str, seed: int) -> Path:
-    """Return where the predictions of a run are kept."""
+    """Return the file for the predictions of a run."""
     return Path(folder) / f"{quote(model, safe=' ')}-{seed}.npz"
 
 
 def save_predictions(path: Path, fingerprint: str, target: Any, proba: Any) -> None:
-    """Write labels and probabilities of the test rows; all of the file, or none of it."""
+    """Write labels and probabilities of the test rows.
+
+    The file gets its name when it is complete, so a crash leaves no half of it behind.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
@@ -205,7 +208,7 @@ def save_predictions(path: Path, fingerprint: str, target: Any, proba: Any) -> N
 
 
 def load_predictions(path: Path, fingerprint: str) -> tuple[Any, Any]:
-    """Return labels and probabilities of the test rows."""
+    """Return labels and probabilities of the test rows; raise if they are of other data."""
     with np.load(path) as file:
         if str(file["fingerprint"]) != fingerprint:
             raise ValueError(
@@ -216,12 +219,14 @@ def load_predictions(path: Path, fingerprint: str) -> tuple[Any, Any]:
 
 
 def _line(cells: Any) -> bytes:
+    """Return cells as a line of CSV."""
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue().encode()
 
 
 def _append(path: Path, text: bytes) -> None:
+    """Append in a single write, and wait until the file system has it."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     try:
         os.write(descriptor, text)

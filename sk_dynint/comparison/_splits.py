@@ -1,4 +1,4 @@
-"""Train, validation and test rows: 70 %, 10 % and 20 %."""
+"""Splits of rows in a training, a validation and a test part: 70 %, 10 % and 20 %."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 VALID, TEST = 0.1, 0.2
-_LEAST = 10  # rows of each class that make a stratified split possible
+MIN_ROWS_OF_A_CLASS = 10
+"""With fewer rows of a class, a stratified split may leave it out of a part."""
 
 
 class Parts(NamedTuple):
@@ -58,9 +59,10 @@ def split_at_random(y: NDArray[np.int64], seed: int) -> Parts:
     [0.25, 0.25, 0.25]
     """
     least = int(np.bincount(y, minlength=2).min())
-    if least < _LEAST:
+    if least < MIN_ROWS_OF_A_CLASS:
         raise ValueError(
-            f"The rarer class has {least} rows; a split in three parts takes at least {_LEAST}."
+            f"The rarer class has {least} rows; a split in three parts takes at least "
+            f"{MIN_ROWS_OF_A_CLASS}."
         )
     rest, test = train_test_split(np.arange(len(y)), test_size=TEST, stratify=y, random_state=seed)
     train, valid = train_test_split(
@@ -114,6 +116,7 @@ def split_by_time(y: NDArray[np.int64], time: Any) -> Parts:
 
 
 def _check_time(time: Any, n: int) -> NDArray[Any]:
+    """Return for each row the position of its moment among all moments."""
     moments = pd.Series(np.asarray(time))
     if len(moments) != n:
         raise ValueError(f"time has {len(moments)} entries, but X has {n} rows.")
@@ -127,11 +130,11 @@ def _check_time(time: Any, n: int) -> NDArray[Any]:
                 f"time holds strings that are no ISO 8601 dates, such as {moments[0]!r}, and would "
                 "be sorted as text; make them dates first, for example with pd.to_datetime"
             ) from error
-    return pd.factorize(moments, sort=True)[0]  # in ascending order, whatever they are
+    return pd.factorize(moments, sort=True)[0]
 
 
 def _nearest_change(ordered: NDArray[Any], share: float) -> int:
-    """Return the row nearest to a share of the rows before which another moment ended."""
+    """Return where one moment ends and the next begins, as near as possible to a share of rows."""
     cut = round(share * len(ordered))
     moment = ordered[min(cut, len(ordered) - 1)]
     around = (np.searchsorted(ordered, moment, side) for side in ("left", "right"))
