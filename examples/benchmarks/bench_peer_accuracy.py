@@ -1,26 +1,27 @@
-r"""Are our competitors as good as the same models in DeepCTR-Torch and FuxiCTR?
+r"""Accuracy of our competitors beside the same models in DeepCTR-Torch and FuxiCTR.
 
     python examples/benchmarks/bench_peer_accuracy.py --seeds 5 --out peer_accuracy.csv
     python examples/benchmarks/bench_peer_accuracy.py --data TABLE.parquet --label LABEL --seeds 5
 
-A comparison of models is worth as much as its weakest implementation, so every competitor has to be
-within .003 AUC of the same model in a library that is not ours.  DCN V2, DeepFM, xDeepFM and
-AutoInt+ get the same index matrix (levels counted in the training part), split, sizes, number of
-passes, batch size and learning rate; Adam, no penalty, no dropout, no averaging of weights, tables
-that start with standard deviation 1e-4 (all libraries' default but ours).  A seed draws the split
-(70/10/20), the initial weights and the order of rows.  After each pass validation and test part
-are scored, and the pass with the best validation AUC counts, for every library alike, or the one
-given as --counts.
+A competitor that is implemented badly would make a comparison with it worthless, so every one has
+to be within .003 AUC of the same model in another library.  DCN V2, DeepFM, xDeepFM and AutoInt+
+get the same index matrix (levels counted in the training part), split, sizes, number of passes,
+batch size and learning rate; Adam, no penalty, no dropout, no averaging of weights, embedding
+tables that start with standard deviation 1e-4 (all libraries' default but ours).  A seed draws the
+split (70/10/20), the initial weights and the order of rows.  After each pass the validation and
+test part are scored.  For every library alike, the pass with the best validation AUC is reported,
+or the one given as --counts.
 
-What still differs is each library's own: the start of the dense layers (DeepCTR-Torch: almost
-zero; FuxiCTR's and ours are Glorot's, normal and uniform), the start of the bias (ours: the
-log-odds of the labels), FuxiCTR's clipping of gradients and, on our side, Adam that updates only
-the rows of a batch; ``ours-dense`` takes torch.optim.Adam instead.  FuxiCTR's AutoInt is not in its
-package.
+These differences between the libraries remain: the initial weights of the dense layers
+(DeepCTR-Torch: almost zero; FuxiCTR's and ours are Glorot's, normal and uniform), the initial bias
+(ours: the log-odds of the labels), FuxiCTR's clipping of gradients and, on our side, Adam that
+updates only the rows of a batch; ``ours-dense`` takes torch.optim.Adam instead.  FuxiCTR's AutoInt
+is not in its package.
 
-Without --data the table is made up.  Finished runs in the CSV are skipped, so a run that was cut
-short goes on where it stopped; use another CSV for other settings.  About 15 minutes on two cores
-with the defaults; ``pip install -c constraints.txt -e ".[bench]"`` gets the libraries.
+Without --data the rows are synthetic.  Runs that the CSV file holds already are skipped, so after
+an interruption the same command goes on where it stopped; use another file for other settings.
+About 15 minutes on two cores with the defaults; ``pip install -c constraints.txt -e ".[bench]"``
+gets the libraries.
 """
 
 # %%
@@ -63,7 +64,7 @@ class Split(NamedTuple):
 
 # %% The libraries: train, and after each pass call `scored` with a function indices -> scores
 class AfterPass(Callback):
-    """Score the net after each pass."""
+    """Scores the net after each pass, which is one evaluation period here."""
 
     def __init__(self, scored):
         self.scored = scored
@@ -73,7 +74,7 @@ class AfterPass(Callback):
 
 
 def ours(optimizer, name, split, args, seed, scored):
-    """Our classifier, without what the others don't have."""
+    """Our classifier, without the parts that the other libraries do not have."""
     n_layers, params = {
         "dcnv2": (LAYERS, None),
         "deepfm": (LAYERS, None),
@@ -158,7 +159,7 @@ LIBRARIES = {
 
 # %% Measuring
 def load(args):
-    """Columns and labels: of the Parquet file, or made up."""
+    """Return columns and labels of the Parquet file, or synthetic ones."""
     if args.data is None:
         return make_ctr_classification(args.rows, random_state=0)
     frame = pd.read_parquet(args.data).drop(columns=args.drop)[: args.rows]
@@ -170,7 +171,7 @@ def load(args):
 
 
 def encode(X, y, args, seed):
-    """A split, and the index matrix of its parts by levels of the training part."""
+    """Return a split, its parts encoded by the levels of the training part."""
     cut = partial(train_test_split, random_state=seed)
     X_train, X_rest, y_train, y_rest = cut(X, y, test_size=0.3, stratify=y)
     X_valid, X_test, y_valid, y_test = cut(X_rest, y_rest, test_size=2 / 3, stratify=y_rest)
@@ -182,7 +183,7 @@ def encode(X, y, args, seed):
 
 
 def run(model, library, split, args, seed):
-    """One line for each pass."""
+    """Train a model of a library; return a frame with one line for each pass."""
     lines, start = [], time.perf_counter()
 
     def scored(scores):
@@ -200,9 +201,9 @@ def run(model, library, split, args, seed):
 
 # %% Showing
 def print_table(runs, counts=None):
-    """Mean and standard deviation over seeds, and what ours is above the others, pair by pair.
+    """Print means and deviations over seeds, and paired differences of ours from the others.
 
-    The pass of number `counts` counts, or the best by validation.
+    Of each run, the pass with the number `counts` is used, or by default the best by validation.
     """
     best = runs[runs["pass"] == counts]
     if counts is None:
@@ -259,7 +260,7 @@ def main():
                 if (model, library, seed) in done:
                     continue
                 try:
-                    with redirect_stdout(sys.stderr):  # libraries are chatty
+                    with redirect_stdout(sys.stderr):  # libraries print progress
                         lines = run(model, library, split, args, seed)
                 except ImportError as error:
                     print(f"{library} {model} skipped: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Speed: training steps, prediction and single rows, against what the machine could do.
+"""Speed of training steps, prediction and single rows, beside the limits of the machine.
 
     python examples/benchmarks/bench_speed.py --out speed.json --plot speed.png
     python examples/benchmarks/bench_speed.py --quick
@@ -27,8 +27,8 @@ one vocabulary, without a floor.
 Peers (see ``peers.py``): two plain loops, DeepCTR-Torch, FuxiCTR, torch-rechub, LightGBM and
 CatBoost, skipped with a note if absent; ``pip install -c constraints.txt -e ".[bench]"`` gets all.
 For trees a step is a batch's share of a whole fit, after encoding, whose seconds are noted apart.
-GEMM and copy rates are measured before each model, because machines drift; the JSON file has them
-all.
+GEMM and copy rates are measured before each model, because the speed of a machine varies over time;
+the JSON file has them all.
 """
 
 # %%
@@ -88,40 +88,40 @@ def dynint_work(variant, n_subspaces):
 
 
 def machine_rates():
-    """What the machine does at this moment.
+    """Return what the machine does a second at this moment.
 
-    Operations a second of fp32 GEMM, by torch.mm and by the faster library; bytes read and written
-    a second by a copy.
+    Operations of fp32 GEMM, by torch.mm and by the faster library; bytes that a copy reads and
+    writes.
     """
     rates = dict.fromkeys(["gemm_per_s", "best_gemm_per_s"], 0.0)
     for m, k, n in [(BATCH, 624, 624), (2048, 2048, 2048)]:
         a, b, out = torch.ones(m, k), torch.ones(k, n), torch.ones(m, n)
         calls = {"gemm_per_s": partial(torch.mm, a, b, out=out)}
-        layer = Dense(k, n, bias=False).requires_grad_(False)  # takes the faster library
+        layer = Dense(k, n, bias=False).requires_grad_(False)  # uses the faster library
         calls["best_gemm_per_s"] = partial(layer, a)
         for name, call in calls.items():
             best = min(seconds(call) for _ in range(4))
             rates[name] = max(rates[name], 2 * m * k * n / best)
     rates["best_gemm_per_s"] = max(rates.values())
-    source, target = torch.ones(2**26), torch.ones(2**26)  # beyond any cache
+    source, target = torch.ones(2**26), torch.ones(2**26)  # larger than any cache
     best = min(seconds(lambda: target.copy_(source)) for _ in range(4))
     return rates | {"copy_per_s": 2 * source.nbytes / best}
 
 
-# %% The runners: each makes a Runner of Data, or raises ImportError
+# %% The runners: each function makes a Runner for Data, or raises ImportError
 class StopAfter(Callback):
-    """End training after some periods."""
+    """Ends training after some evaluation periods."""
 
     def __init__(self, periods):
         self.periods = periods
 
     def on_epoch_end(self, net, **kwargs):
         if len(net.history) == self.periods:
-            raise KeyboardInterrupt  # skorch's way to end training
+            raise KeyboardInterrupt  # which skorch takes for a normal end of training
 
 
 def ours(make, params, data, floor=()):
-    """A classifier of ours; its evaluation periods are those of the benchmark."""
+    """Return the Runner of a classifier, whose evaluation periods are those of the benchmark."""
     options = {"embedding_dim": DIM, "batch_size": BATCH}
     options |= {"early_stopping": False, "max_epochs": 1000, "random_state": 0}
     model = make(**options | params)
@@ -134,13 +134,13 @@ def ours(make, params, data, floor=()):
 
 
 def sizes(variant, n_subspaces):
-    """What a variant is given; parameters that it does not take are ignored."""
+    """Return the parameters of a variant; those that it does not use are ignored."""
     rank = min(RANKS.get(variant, 1), FIELDS * n_subspaces)
     return {"n_subspaces": n_subspaces, "n_layers": LAYERS, "rank": rank, "reduction": REDUCTION}
 
 
 def dynint(variant, n_subspaces, params, data):
-    """One of the variants, with its floor."""
+    """Return the Runner of a variant, with its floor."""
     flops, n_dense = dynint_work(variant, n_subspaces)
     n_bytes = step_bytes(data, n_dense, (1 + LAYERS) * FIELDS * DIM)  # embedding, layers' outputs
     make = partial(DynIntClassifier, variant)
@@ -149,7 +149,7 @@ def dynint(variant, n_subspaces, params, data):
 
 # %% Measuring
 def memory(field):
-    """Megabytes of this process: VmRSS now, VmHWM at its peak; elsewhere than on Linux NaN."""
+    """Return megabytes of this process: VmRSS now, VmHWM at its peak; NaN if not on Linux."""
     if sys.platform != "linux":
         return np.nan
     with open("/proc/self/status") as file:
@@ -157,7 +157,7 @@ def memory(field):
 
 
 def forget_peak():
-    """Give free memory back, let the peak start from here; return what is held."""
+    """Return freed memory to the system and reset the peak; return the megabytes still held."""
     gc.collect()
     if sys.platform == "linux":
         getattr(ctypes.CDLL(None), "malloc_trim", abs)(0)  # of glibc
@@ -167,13 +167,13 @@ def forget_peak():
 
 
 def latency(call, items):
-    """Milliseconds over single items, the first tenth left out: median and 95th percentile."""
+    """Return median and 95th percentile of milliseconds an item, the first tenth left out."""
     times = [seconds(partial(call, item)) for item in items]
     return list(np.percentile(times[len(times) // 10 :], [50, 95]) * 1e3)
 
 
 def measure(make, data, args):
-    """All figures of one model."""
+    """Return all figures of one model."""
     rates = machine_rates()
     held = forget_peak()
     runner = make(data)
@@ -204,7 +204,7 @@ def measure(make, data, args):
 
 
 def encode(X, y, min_count):
-    """One vocabulary's Data, and rows encoded a second."""
+    """Return the Data of a vocabulary, and rows encoded a second."""
     encoder = FieldEncoder(min_count=min_count)
     start = time.perf_counter()
     indices = encoder.fit_transform(X)
@@ -241,7 +241,7 @@ def print_table(rows):
 
 
 def plot(rows, path):
-    """Measured steps as bars, their floors as marks, a panel for each vocabulary."""
+    """Draw measured steps as bars and their floors as marks, in a panel for each vocabulary."""
     import matplotlib.pyplot as plt
 
     panels = list(pd.DataFrame(rows).groupby("levels", sort=False))
@@ -290,7 +290,7 @@ def parse_arguments():
 
 
 def runners_of(vocabulary, args):
-    """What makes the Runner of each model that was asked for, by its name in the table."""
+    """Return the functions that make the Runners of the models that were asked for, by name."""
     half = args.params | {"precision": "bf16"}
     runners = {
         f"{variant} h={h}{suffix}": partial(dynint, variant, h, params)
@@ -307,14 +307,14 @@ def runners_of(vocabulary, args):
 
 
 def measure_all(args):
-    """Return a row of figures for each model and vocabulary, encoding rates, models left out."""
+    """Return a row of figures for each model and vocabulary, encoding rates, skipped models."""
     rows, encoding, skipped = [], {}, {}
     X, y = make_ctr_classification(args.rows, random_state=0)
     for vocabulary in args.vocabularies:
         data, encoding[vocabulary] = encode(X, y, VOCABULARIES[vocabulary])
         for model, make in runners_of(vocabulary, args).items():
             try:
-                with redirect_stdout(sys.stderr):  # peers are chatty
+                with redirect_stdout(sys.stderr):  # peers print progress
                     figures = measure(make, data, args)
             except ImportError as error:
                 skipped[model] = str(error)

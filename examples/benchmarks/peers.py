@@ -1,8 +1,8 @@
-"""The models of the speed benchmark that are not ours, and what it asks of any model.
+"""Models of other libraries for the speed benchmark, and what it needs of every model.
 
-Two plain loops are written out below; the others are packages, imported when their turn comes.
-All train with Adam on the same index matrix, each through its own `fit` with its own data loading,
-with its defaults but for the sizes: embedding_dim 16, MLP 400x400, three cross layers.
+Two plain loops are written out below; the others are packages, which are imported when they are
+measured.  All train with Adam on the same index matrix, each by its own `fit` with its own data
+loading and its defaults except for the sizes: embedding_dim 16, MLP 400x400, three cross layers.
 """
 
 # %%
@@ -29,7 +29,7 @@ TREES, LEAVES = 200, 127
 
 
 class Data(NamedTuple):
-    """A frame with labels, and what one vocabulary makes of it."""
+    """A frame with labels, and its rows encoded with one vocabulary."""
 
     X: pd.DataFrame
     y: np.ndarray
@@ -48,7 +48,7 @@ class Data(NamedTuple):
 
 
 class Runner(NamedTuple):
-    """What the benchmark asks of a model."""
+    """What the benchmark needs of a model."""
 
     train: Callable  # (steps in a period, periods) -> seconds for a step, one figure a period
     logits: Callable  # index matrix -> scores
@@ -77,7 +77,7 @@ def step_bytes(data, n_dense, n_activations, row_length=DIM):
 
 # %% Plain loops
 class PlainNetwork(nn.Module):
-    """One nn.Embedding and a 400x400 MLP; beside it cross layers (DCN V2) or, without, an FM."""
+    """One nn.Embedding and a 400x400 MLP, beside cross layers (DCN V2) or, if none, an FM."""
 
     def __init__(self, cardinalities, n_cross):
         super().__init__()
@@ -103,7 +103,7 @@ class PlainNetwork(nn.Module):
 
 
 def plain_work(n_cross, data):
-    """Operations of a step, 3 times 2 for each dense weight and instance, and bytes."""
+    """Return operations and bytes of a step: 3 · 2 operations for each weight and instance."""
     width = FIELDS * DIM
     n_dense = n_cross * width**2 + (width + MLP) * MLP + MLP + (width if n_cross else 0)
     n_bytes = step_bytes(
@@ -113,7 +113,7 @@ def plain_work(n_cross, data):
 
 
 def plain(n_cross, data):
-    """Eager loop with torch.optim.Adam as it comes: dense gradients of the table."""
+    """Eager loop with torch.optim.Adam at its defaults, so gradients of the table are dense."""
     module = PlainNetwork(data.cardinalities, n_cross)
     adam = torch.optim.Adam(module.parameters(), lr=1e-3)
     indices, target = torch.from_numpy(data.indices), torch.from_numpy(data.y).float()
@@ -138,10 +138,10 @@ def plain(n_cross, data):
 
 # %% Packages
 def timed(data, steps, periods, optimizer, fit):
-    """Seconds for a step in each period of a call of `fit`, by a clock after each step.
+    """Return seconds for a step in each period of a call of `fit`, by a clock after each step.
 
-    `fit` gets an index matrix, labels and a number of passes: the least that makes one period more
-    than asked for.  That one comes first and is left out, and so is whatever precedes training.
+    `fit` takes an index matrix, labels and a number of passes: the smallest that makes one period
+    more than asked for.  The first period and everything before it is left out.
     """
     needed, ends = (periods + 1) * steps * BATCH, []
     n = min(needed, len(data.y))
@@ -237,9 +237,9 @@ def rechub(n_cross, data):
     return Runner(train, scores, None, *plain_work(n_cross, data))
 
 
-# %% Trees: a "step" is a batch's share of the whole fit
+# %% Trees: the time of a "step" is that of the whole fit times the share of a batch in the rows
 def split_kinds(data):
-    """Columns of numbers as they are, holes included, and the index matrix of the others."""
+    """Return columns of numbers as they are, NaN included, and the index matrix of the others."""
     is_number = np.array([pd.api.types.is_numeric_dtype(t) for t in data.X.dtypes])
     return data.X.loc[:, is_number].to_numpy(np.float32, na_value=np.nan), data.indices[
         :, ~is_number

@@ -86,7 +86,7 @@ def take_apart(frame):
 
 
 def compact(column):
-    """Array of the smallest whole numbers that hold a column, of floats or of fixed-width text."""
+    """Return a column as an array of floats, of the smallest sufficient integers, or of text."""
     if pd.api.types.is_float_dtype(column):
         return column.to_numpy()
     if pd.api.types.is_integer_dtype(column):
