@@ -55,7 +55,7 @@ class Rows:
     def encoded(self, seed: int) -> tuple[dict[str, EncodedData], dict[str, np.ndarray]]:
         """Return encoded data and labels by part; the encoder is fitted on the training part.
 
-        All models of a seed are trained on the same encoded data, which the last call keeps.
+        Those of the last seed are kept, because all models of a seed are trained on them.
         """
         if self._seed != seed:
             parts = self.split(seed)._asdict()
