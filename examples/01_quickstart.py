@@ -21,7 +21,7 @@ from sk_dynint.datasets import load_flights
 
 # %%
 # 327,346 departures with the weather and the plane: strings with thousands of levels, numbers,
-# holes.  Nothing has to be prepared.
+# missing values.  Nothing has to be prepared.
 flights = load_flights()
 X, y = flights.data, flights.target
 past = flights.date < "2013-10-01"
@@ -29,8 +29,8 @@ X_train, y_train, X_test, y_test = X[past], y[past], X[~past], y[~past]
 print(f"{len(X_train):,} rows to learn from, {len(X_test):,} later rows to predict")
 
 # %%
-# Two references.  Both need their columns prepared: the encoder of this package, used alone,
-# bins the numbers for one-hot logistic regression; target encoding serves the trees.
+# Two references.  Both need their columns prepared: logistic regression gets one-hot columns of the
+# indices of this package's encoder, and the trees get target encoding of the strings.
 text = make_column_selector(dtype_exclude="number")
 target_encoder = TargetEncoder(cv=StratifiedKFold(5, shuffle=True, random_state=0))
 models = {
@@ -47,9 +47,9 @@ models = {
 }
 
 # %%
-# Tomorrow is no random sample of yesterday.  A random validation part would share its hours, with
-# their weather and their queues, with the rows that train; September, set aside as a whole, tells
-# DynInt when to stop.
+# The test flights are later than all others.  Random validation rows would be easier: they share
+# hours, with their weather and their queues, with the training rows.  So all of September is set
+# aside, and DynInt stops by it.
 september = flights.date[past] >= "2013-09-01"
 fit_params = {
     "DynIntClassifier": {"X_val": X_train[september], "y_val": y_train[september]},

@@ -1,8 +1,8 @@
 """The four variants, on clicks whose interactions depend on the instance.
 
 The synthetic log has pairs of fields whose weight, sign included, is set by other fields of the
-same row.  No static model can follow that; the true probabilities are known, so the table shows
-how far each variant gets.
+same row.  A static model cannot represent that.  The true probabilities are known, so the table
+shows how close to them each variant comes.
 """
 
 # %%
@@ -35,5 +35,5 @@ table = pd.DataFrame(
 print(table.round(4).to_string(index=False))
 
 # %%
-# One line for each evaluation period: what early stopping saw.
+# The scores that early stopping decided by, one line for each evaluation period.
 print(model.history_.round(4).to_string(index=False))

@@ -16,7 +16,7 @@ X, y = flights.data.loc[sample], flights.target.loc[sample]
 
 
 # %%
-# A step of our own before the classifier: the route as one more field.
+# A step before the classifier adds the route as one more field.
 def add_route(X):
     """Origin and destination as one string."""
     return X.assign(route=X["origin"].astype("str") + "-" + X["dest"].astype("str"))

@@ -2,16 +2,16 @@ r"""Accuracy out of the box: default parameters against two tuned references.
 
     python examples/benchmarks/bench_accuracy.py --data FOLDER --seeds 3 --out accuracy.csv
 
-FOLDER holds the tables named in ``TABLES`` as Parquet files (most may not be redistributed;
-`flights` ships with the package and needs none).  Every run takes a random stratified 80/20
-split; the references are, as in the same split,
+FOLDER holds the data sets named in ``TABLES`` as Parquet files (most of them may not be
+redistributed; `flights` ships with the package and needs none).  Every run takes a random
+stratified 80/20 split.  The references, on the same split, are
 
 * one-hot logistic regression: levels of count 2 and more, numbers in 64 quantile bins, C chosen
   among .03, .1 and 1 on the test part (a bound from above);
 * HistGradientBoostingClassifier with default parameters over cross-fitted target encoding.
 
-The table on standard output goes to docs/benchmarks.md as it is.  Finished runs in the CSV are
-skipped, so a run that was cut short goes on where it stopped.
+The command prints the table of docs/benchmarks.md.  Runs that the CSV file holds already are
+skipped, so after an interruption the same command goes on where it stopped.
 
 One change of the defaults, on other splits than those of the main table (use another CSV for each):
 
@@ -53,7 +53,7 @@ VARIANTS = ("da", "pin", "dgp", "dwp")
 
 # %%
 def load(name, folder):
-    """Columns and labels of a table; categories that are coded as integers become strings."""
+    """Columns and labels of a data set; categories that are coded as integers become strings."""
     file, label, dropped, prefix = TABLES[name]
     if file is None:
         return load_flights(return_X_y=True)
@@ -70,15 +70,15 @@ is_number = make_column_selector(dtype_include="number")
 
 
 def as_text(X):
-    """Strings of everything, holes included: what one-hot and target encoding accept."""
+    """Return all values, missing ones included, as strings, which target encoding accepts."""
     return X.astype("string").fillna("missing").astype("object")
 
 
 def logistic_regression(X, y, X_test, y_test):
     """Return the probabilities of the best C."""
     onehot = OneHotEncoder(min_frequency=2, handle_unknown="infrequent_if_exist")
-    codes = make_pipeline(FieldEncoder(n_bins=64), onehot)
-    Z, Z_test = codes.fit_transform(X), codes.transform(X_test)
+    encode = make_pipeline(FieldEncoder(n_bins=64), onehot)
+    Z, Z_test = encode.fit_transform(X), encode.transform(X_test)
     fits = [
         LogisticRegression(C=C, max_iter=200).fit(Z, y).predict_proba(Z_test)[:, 1]
         for C in (0.03, 0.1, 1.0)

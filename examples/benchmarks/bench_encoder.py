@@ -5,8 +5,8 @@
 The frame is Criteo-shaped: 13 numeric and 26 string columns, about 970,000 distinct levels in a
 million rows.  Both sides bin the numbers by ⌊(ln v)²⌋, keep the levels that occur at least twice,
 and return one int32 matrix; the script checks that the two matrices are equal.  Memory is the peak
-of a fresh process above what it held before the call, sampled every two milliseconds (Linux): in a
-process that has encoded before, memory that is given back late hides what the next call takes.
+of a new process above what it held before the call, sampled every two milliseconds (Linux).  A
+process that has encoded before may hold freed memory, which would hide what the next call takes.
 """
 
 # %%
@@ -54,7 +54,7 @@ def polars_encode(frame, numeric):
 
 
 def calls(X):
-    """Name -> what is measured, in an order in which it can be called."""
+    """Return the functions to measure by name; `transform` needs `fit_transform` to be called."""
     numeric = [c for c in X if c.startswith("I")]
     frame = pl.from_pandas(X, nan_to_null=True)
     encoder = FieldEncoder(binning="winner", min_count=MIN_COUNT)
@@ -66,7 +66,7 @@ def calls(X):
 
 
 def seconds(call, n_times=1):
-    """Result of a call and its median time."""
+    """Return the result of a call and its median time."""
     times = []
     for _ in range(n_times):
         start = time.perf_counter()
@@ -76,20 +76,23 @@ def seconds(call, n_times=1):
 
 
 def resident_megabytes():
-    """Memory of this process."""
+    """Return the memory of this process."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * 4096 / 1e6
 
 
 def give_memory_back():
-    """Return to the system what is free but kept, which the next call would take unseen."""
+    """Return freed memory to the system, so that the next call has to ask for it again."""
     gc.collect()
     pa.default_memory_pool().release_unused()
     ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def extra_megabytes(n_rows, name):
-    """Peak of a call above what was there, in a process that has encoded but a few rows."""
+    """Return the peak memory of a call above what the process held before, on Linux.
+
+    The process should be a new one.  A few rows are encoded before, so that imports do not count.
+    """
     X, _ = make_ctr_classification(n_rows, random_state=0)
     for call in calls(X[:1000]).values():
         call()
@@ -114,7 +117,7 @@ def extra_megabytes(n_rows, name):
 
 
 def in_fresh_process(function, *args):
-    """Result of a function, called in a process that ends with it."""
+    """Return the result of a function, called in a new process that ends with it."""
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn) as pool:
         return pool.submit(function, *args).result()
@@ -153,7 +156,7 @@ def main():
         )
 
     encoder = FieldEncoder(min_count=MIN_COUNT).fit(X)
-    encoder.transform(X[:1])  # hashes the levels, once
+    encoder.transform(X[:1])  # hashes the levels, which later calls need not
     print("\n| rows | milliseconds |\n|---|---|")
     for n_rows in BATCHES:
         part = X[:n_rows].copy()

@@ -1,26 +1,27 @@
-r"""Are our competitors as good as the same models in DeepCTR-Torch and FuxiCTR?
+r"""Accuracy of our competitors beside the same models in DeepCTR-Torch and FuxiCTR.
 
     python examples/benchmarks/bench_peer_accuracy.py --seeds 5 --out peer_accuracy.csv
     python examples/benchmarks/bench_peer_accuracy.py --data TABLE.parquet --label LABEL --seeds 5
 
-A comparison of models is worth as much as its weakest implementation, so every competitor has to be
-within .003 AUC of the same model in a library that is not ours.  DCN V2, DeepFM, xDeepFM and
-AutoInt+ get the same index matrix (levels counted in the training part), split, sizes, number of
-passes, batch size and learning rate; Adam, no penalty, no dropout, no averaging of weights, tables
-that start with standard deviation 1e-4 (all libraries' default but ours).  A seed draws the split
-(70/10/20), the initial weights and the order of rows.  After each pass validation and test part
-are scored, and the pass with the best validation AUC counts, for every library alike, or the one
-given as --counts.
+A competitor that is implemented badly would make a comparison with it worthless, so every one has
+to be within .003 AUC of the same model in another library.  DCN V2, DeepFM, xDeepFM and AutoInt+
+get the same index matrix (levels counted in the training part), split, sizes, number of passes,
+batch size and learning rate; Adam, no penalty, no dropout, no averaging of weights, embedding
+tables that start with standard deviation 1e-4 (all libraries' default but ours).  A seed draws the
+split (70/10/20), the initial weights and the order of rows.  After each pass the validation and
+test part are scored.  For every library alike, the pass with the best validation AUC is reported,
+or the one given as --counts.
 
-What still differs is each library's own: the start of the dense layers (DeepCTR-Torch: almost
-zero; FuxiCTR's and ours are Glorot's, normal and uniform), the start of the bias (ours: the
-log-odds of the labels), FuxiCTR's clipping of gradients and, on our side, Adam that updates only
-the rows of a batch; ``ours-dense`` takes torch.optim.Adam instead.  FuxiCTR's AutoInt is not in its
-package.
+These differences between the libraries remain: the initial weights of the dense layers
+(DeepCTR-Torch: almost zero; FuxiCTR's and ours are Glorot's, normal and uniform), the initial bias
+(ours: the log-odds of the labels), FuxiCTR's clipping of gradients and, on our side, Adam that
+updates only the rows of a batch; ``ours-dense`` takes torch.optim.Adam instead.  FuxiCTR's AutoInt
+is not in its package.
 
-Without --data the table is made up.  Finished runs in the CSV are skipped, so a run that was cut
-short goes on where it stopped; use another CSV for other settings.  About 15 minutes on two cores
-with the defaults; ``pip install -c constraints.txt -e ".[bench]"`` gets the libraries.
+Without --data the rows are synthetic.  Runs that the CSV file holds already are skipped, so after
+an interruption the same command goes on where it stopped; use another file for other settings.
+About 15 minutes on two cores with the defaults; ``pip install -c constraints.txt -e ".[bench]"``
+gets the libraries.
 """
 
 # %%
@@ -39,7 +40,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
 from skorch.callbacks import Callback
 
-from sk_dynint import BaselineClassifier, FieldEncoder
+from sk_dynint import BaselineClassifier, EncodedData, FieldEncoder
 from sk_dynint.datasets import make_ctr_classification
 
 DIM, HIDDEN, LAYERS, CIN, HEADS, INIT_STD = 16, (400, 400), 3, (16, 16), 2, 1e-4
@@ -48,28 +49,22 @@ LIMIT = 0.003
 COLUMNS = ["model", "library", "seed", "pass", "valid_auc", "auc", "logloss", "seconds"]
 
 
-class Table(NamedTuple):
-    """Index matrices and labels of the parts, by name."""
+class Split(NamedTuple):
+    """A fitted encoder, and index matrices and labels of the parts by name."""
 
-    cardinalities: np.ndarray
-    codes: dict
+    encoder: FieldEncoder
+    indices: dict
     y: dict
 
-
-# %% The libraries: train, and after each pass call `scored` with a function codes -> scores
-class Encoded:
-    """Stands in for the encoder: hands out the index matrix that is there already."""
-
-    def __init__(self, table):
-        self.cardinalities_ = table.cardinalities
-        self.fit_transform = self.transform = lambda X: table.codes["train"]
-
-    def __sklearn_clone__(self):
-        return self
+    @property
+    def cardinalities(self):
+        """Number of indices of each field."""
+        return self.encoder.cardinalities_
 
 
+# %% The libraries: train, and after each pass call `scored` with a function indices -> scores
 class AfterPass(Callback):
-    """Score the net after each pass."""
+    """Scores the net after each pass, which is one evaluation period here."""
 
     def __init__(self, scored):
         self.scored = scored
@@ -78,14 +73,15 @@ class AfterPass(Callback):
         self.scored(net.logits)
 
 
-def ours(optimizer, name, table, args, seed, scored):
-    """Our classifier, without what the others don't have."""
+def ours(optimizer, name, split, args, seed, scored):
+    """Our classifier, without the parts that the other libraries do not have."""
     n_layers, params = {
         "dcnv2": (LAYERS, None),
         "deepfm": (LAYERS, None),
         "xdeepfm": (len(CIN), {"cin_units": CIN}),
         "autoint": (LAYERS, {"n_heads": HEADS, "attention_dim": DIM // HEADS}),
     }[name]
+    train = EncodedData(split.indices["train"], encoder=split.encoder)
     BaselineClassifier(
         model=name,
         hidden_units=HIDDEN,
@@ -93,7 +89,6 @@ def ours(optimizer, name, table, args, seed, scored):
         model_params=params,
         embedding_dim=DIM,
         embedding_init_std=INIT_STD,
-        encoder=Encoded(table),
         optimizer=optimizer,
         optimizer_params={"l2": 0.0} if optimizer == "adam" else None,
         lr=args.lr,
@@ -103,15 +98,15 @@ def ours(optimizer, name, table, args, seed, scored):
         averaging=None,
         callbacks=[AfterPass(scored)],
         random_state=seed,
-    ).fit(pd.DataFrame(table.codes["train"]), table.y["train"])
+    ).fit(train, split.y["train"])
 
 
-def deepctr(name, table, args, seed, scored):
+def deepctr(name, split, args, seed, scored):
     """DeepCTR-Torch; the linear part is left out of the models that have none elsewhere."""
     from deepctr_torch.inputs import SparseFeat
     from deepctr_torch.models import DCN, AutoInt, DeepFM, xDeepFM
 
-    features = [SparseFeat(f"f{i}", int(n), DIM) for i, n in enumerate(table.cardinalities)]
+    features = [SparseFeat(f"f{i}", int(n), DIM) for i, n in enumerate(split.cardinalities)]
     make, first_order, options = {
         "dcnv2": (DCN, [], {"cross_num": LAYERS, "cross_parameterization": "matrix"}),
         "deepfm": (DeepFM, features, {}),
@@ -125,16 +120,16 @@ def deepctr(name, table, args, seed, scored):
     adam = torch.optim.Adam(model.parameters(), lr=args.lr)
     model.compile(adam, "binary_crossentropy")
 
-    def columns(codes):
-        return {f"f{i}": column for i, column in enumerate(codes.T)}
+    def columns(indices):
+        return {f"f{i}": column for i, column in enumerate(indices.T)}
 
-    x, y = columns(table.codes["train"]), table.y["train"]
+    x, y = columns(split.indices["train"]), split.y["train"]
     for _ in range(args.passes):
         model.fit(x, y, batch_size=args.batch_size, epochs=1, verbose=0)
-        scored(lambda codes: model.predict(columns(codes), 4096)[:, 0])
+        scored(lambda indices: model.predict(columns(indices), 4096)[:, 0])
 
 
-def fuxictr(name, table, args, seed, scored):
+def fuxictr(name, split, args, seed, scored):
     """FuxiCTR's layers in its own trainer."""
     import peers_fuxictr as fuxi
 
@@ -146,12 +141,12 @@ def fuxictr(name, table, args, seed, scored):
     if body is None:
         raise ImportError(f"FuxiCTR's package has no {name}")
     torch.manual_seed(seed)
-    features = fuxi.feature_map(table.cardinalities)
+    features = fuxi.feature_map(split.cardinalities)
     model = fuxi.Model(features, DIM, partial(body, hidden_units=list(HIDDEN)), lr=args.lr)
-    batches = fuxi.loader(features, table.codes["train"], table.y["train"], args.batch_size)
+    batches = fuxi.loader(features, split.indices["train"], split.y["train"], args.batch_size)
     for _ in range(args.passes):
         model.fit(batches, epochs=1)
-        scored(lambda codes: model.predict(fuxi.batches(codes, 4096)))
+        scored(lambda indices: model.predict(fuxi.batches(indices, 4096)))
 
 
 LIBRARIES = {
@@ -164,7 +159,7 @@ LIBRARIES = {
 
 # %% Measuring
 def load(args):
-    """Columns and labels: of the Parquet file, or made up."""
+    """Return columns and labels of the Parquet file, or synthetic ones."""
     if args.data is None:
         return make_ctr_classification(args.rows, random_state=0)
     frame = pd.read_parquet(args.data).drop(columns=args.drop)[: args.rows]
@@ -176,39 +171,39 @@ def load(args):
 
 
 def encode(X, y, args, seed):
-    """A split, and the index matrix of its parts by levels of the training part."""
-    split = partial(train_test_split, random_state=seed)
-    X_train, X_rest, y_train, y_rest = split(X, y, test_size=0.3, stratify=y)
-    X_valid, X_test, y_valid, y_test = split(X_rest, y_rest, test_size=2 / 3, stratify=y_rest)
+    """Return a split, its parts encoded by the levels of the training part."""
+    cut = partial(train_test_split, random_state=seed)
+    X_train, X_rest, y_train, y_rest = cut(X, y, test_size=0.3, stratify=y)
+    X_valid, X_test, y_valid, y_test = cut(X_rest, y_rest, test_size=2 / 3, stratify=y_rest)
     encoder = FieldEncoder(min_count=args.min_count)
-    codes = {"train": encoder.fit_transform(X_train)}
-    codes |= {"valid": encoder.transform(X_valid), "test": encoder.transform(X_test)}
+    indices = {"train": encoder.fit_transform(X_train)}
+    indices |= {"valid": encoder.transform(X_valid), "test": encoder.transform(X_test)}
     labels = {"train": y_train, "valid": y_valid, "test": y_test}
-    return Table(encoder.cardinalities_, codes, labels)
+    return Split(encoder, indices, labels)
 
 
-def run(model, library, table, args, seed):
-    """One line for each pass."""
+def run(model, library, split, args, seed):
+    """Train a model of a library; return a frame with one line for each pass."""
     lines, start = [], time.perf_counter()
 
     def scored(scores):
         elapsed = time.perf_counter() - start
-        valid, test = scores(table.codes["valid"]), scores(table.codes["test"])
+        valid, test = scores(split.indices["valid"]), scores(split.indices["test"])
         if library.startswith("ours"):  # logits
             valid, test = 1 / (1 + np.exp(-valid)), 1 / (1 + np.exp(-test))
-        figures = roc_auc_score(table.y["valid"], valid), roc_auc_score(table.y["test"], test)
-        figures += log_loss(table.y["test"], test), elapsed
+        figures = roc_auc_score(split.y["valid"], valid), roc_auc_score(split.y["test"], test)
+        figures += log_loss(split.y["test"], test), elapsed
         lines.append([model, library, seed, len(lines) + 1, *figures])
 
-    LIBRARIES[library](model, table, args, seed, scored)
+    LIBRARIES[library](model, split, args, seed, scored)
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
 # %% Showing
 def print_table(runs, counts=None):
-    """Mean and standard deviation over seeds, and what ours is above the others, pair by pair.
+    """Print means and deviations over seeds, and paired differences of ours from the others.
 
-    The pass of number `counts` counts, or the best by validation.
+    Of each run, the pass with the number `counts` is used, or by default the best by validation.
     """
     best = runs[runs["pass"] == counts]
     if counts is None:
@@ -259,14 +254,14 @@ def main():
     done = set(done[COLUMNS[:3]].itertuples(index=False, name=None))
     X, y = load(args)
     for seed in range(args.first_seed, args.first_seed + args.seeds):
-        table = encode(X, y, args, seed)
+        split = encode(X, y, args, seed)
         for model in args.models:
             for library in args.libraries:
                 if (model, library, seed) in done:
                     continue
                 try:
-                    with redirect_stdout(sys.stderr):  # libraries are chatty
-                        lines = run(model, library, table, args, seed)
+                    with redirect_stdout(sys.stderr):  # libraries print progress
+                        lines = run(model, library, split, args, seed)
                 except ImportError as error:
                     print(f"{library} {model} skipped: {error}", file=sys.stderr)
                     continue

@@ -18,16 +18,21 @@ from bench_speed import VARIANTS, encode, sizes
 from peers import BATCH, DIM, seconds
 
 from sk_dynint import DynIntClassifier
-from sk_dynint._engine import Engine
-from sk_dynint._matmul import onednn_product, prefers_onednn
-from sk_dynint._module import CTRModule
 from sk_dynint.datasets import make_ctr_classification
+from sk_dynint.engine import Engine
 
 SHAPES = {1: (4096, 40, 120), 4: (1024, 156, 468), 16: (1024, 624, 1872)}
-LIBRARIES = {"torch.mm": torch.mm, "oneDNN": onednn_product}
 
 
 # %%
+def onednn(left, right):
+    """``left @ right`` by the operation of oneDNN that torch's compiler emits for linear layers."""
+    return torch.ops.mkldnn._linear_pointwise(left, right.T, None, "none", [], "")
+
+
+LIBRARIES = {"torch.mm": torch.mm, "oneDNN": onednn}
+
+
 def rates(multiply, n_rows, width, n_outputs):
     """GFLOP/s of the three products."""
     x, grad = torch.randn(n_rows, width), torch.randn(n_rows, n_outputs)
@@ -37,20 +42,26 @@ def rates(multiply, n_rows, width, n_outputs):
         yield 2 * n_rows * width * n_outputs / np.median(times) / 1e9
 
 
-def gradient_times(variant, n_subspaces, data):
+def make_engine(variant, n_subspaces, data):
+    """The engine of a variant that was trained for one step."""
+    params = {"embedding_dim": DIM, "batch_size": BATCH, "max_epochs": 1, "early_stopping": False}
+    model = DynIntClassifier(variant, **params, **sizes(variant, n_subspaces))
+    model.fit(data.encoded[:BATCH], data.y[:BATCH])
+    return Engine(model.net_.module_)
+
+
+def gradient_times(engine, data):
     """Milliseconds by each library."""
-    model = DynIntClassifier(variant, embedding_dim=DIM, **sizes(variant, n_subspaces))
-    engine = Engine(CTRModule(data.encoder.cardinalities_, DIM, model._make_body()))
-    rows = np.random.default_rng(0).integers(len(data.codes), size=(22, BATCH))
+    rows = np.random.default_rng(0).integers(len(data.indices), size=(22, BATCH))
     times = {name: [] for name in LIBRARIES}
     with engine.workers.running():
         for chosen in rows:
-            codes = torch.from_numpy(data.codes[chosen])
+            indices = torch.from_numpy(data.indices[chosen])
             target = torch.from_numpy(np.asarray(data.y)[chosen])
             for name in times:
-                for learner in engine.learners:
-                    learner.by_onednn = name == "oneDNN"
-                work = partial(engine.gradients, codes, target, torch.ones(BATCH))
+                for kernel in engine.learners:
+                    kernel.by_onednn = name == "oneDNN"
+                work = partial(engine.gradients, indices, target, torch.ones(BATCH))
                 times[name].append(1e3 * seconds(work))
     return [np.median(all_times[2:]) for all_times in times.values()]
 
@@ -60,7 +71,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rows", type=int, default=800_000)
     args = parser.parse_args()
-    chosen = prefers_onednn(torch.device("cpu"), torch.float32)
+    data, _ = encode(*make_ctr_classification(args.rows, random_state=0), 2)
+    chosen = make_engine("pin", 1, data).learners[0].by_onednn
     print(f"sk_dynint takes {'oneDNN' if chosen else 'torch.mm'} on this processor.\n")
 
     n_threads = torch.get_num_threads()
@@ -72,11 +84,10 @@ def main():
             print(f"| h = {h}: {' × '.join(map(str, shape))} | {library} | {figures} |")
     torch.set_num_threads(n_threads)
 
-    data, _ = encode(*make_ctr_classification(args.rows, random_state=0), 2)
     print("\n|", " | ".join(["", *(f"h = {h}" for h in SHAPES)]), "|\n|---|---|---|---|")
     for variant in VARIANTS:
-        cells = ("{:.1f} → {:.1f}".format(*gradient_times(variant, h, data)) for h in SHAPES)
-        print(f"| `{variant}` |", " | ".join(cells), "|")
+        times = [gradient_times(make_engine(variant, h, data), data) for h in SHAPES]
+        print(f"| `{variant}` |", " | ".join(f"{mm:.1f} → {dnn:.1f}" for mm, dnn in times), "|")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Speed: training steps, prediction and single rows, against what the machine could do.
+"""Speed of training steps, prediction and single rows, beside the limits of the machine.
 
     python examples/benchmarks/bench_speed.py --out speed.json --plot speed.png
     python examples/benchmarks/bench_speed.py --quick
@@ -27,8 +27,8 @@ one vocabulary, without a floor.
 Peers (see ``peers.py``): two plain loops, DeepCTR-Torch, FuxiCTR, torch-rechub, LightGBM and
 CatBoost, skipped with a note if absent; ``pip install -c constraints.txt -e ".[bench]"`` gets all.
 For trees a step is a batch's share of a whole fit, after encoding, whose seconds are noted apart.
-GEMM and copy rates are measured before each model, because machines drift; the JSON file has them
-all.
+GEMM and copy rates are measured before each model, because the speed of a machine varies over time;
+the JSON file has them all.
 """
 
 # %%
@@ -48,9 +48,8 @@ from peers import BATCH, DIM, FIELDS, PEERS, Data, Runner, seconds, step_bytes
 from scipy.special import expit
 from skorch.callbacks import Callback
 
-from sk_dynint import BaselineClassifier, DynIntClassifier, FieldEncoder
-from sk_dynint._matmul import linear
-from sk_dynint.baselines import BASELINES
+from sk_dynint import BaselineClassifier, DynIntClassifier, EncodedData, FieldEncoder
+from sk_dynint.baselines import BASELINES, Dense
 from sk_dynint.datasets import make_ctr_classification
 
 LAYERS, REDUCTION, RANKS = 3, 16, {"dgp": 64, "dwp": 2}  # dgp: at most the layer's width
@@ -89,70 +88,59 @@ def dynint_work(variant, n_subspaces):
 
 
 def machine_rates():
-    """What the machine does at this moment.
+    """Return what the machine does a second at this moment.
 
-    Operations a second of fp32 GEMM, by torch.mm and by the faster library; bytes read and written
-    a second by a copy.
+    Operations of fp32 GEMM, by torch.mm and by the faster library; bytes that a copy reads and
+    writes.
     """
     rates = dict.fromkeys(["gemm_per_s", "best_gemm_per_s"], 0.0)
     for m, k, n in [(BATCH, 624, 624), (2048, 2048, 2048)]:
         a, b, out = torch.ones(m, k), torch.ones(k, n), torch.ones(m, n)
         calls = {"gemm_per_s": partial(torch.mm, a, b, out=out)}
-        calls["best_gemm_per_s"] = partial(linear, a, b.T.contiguous())
+        layer = Dense(k, n, bias=False).requires_grad_(False)  # uses the faster library
+        calls["best_gemm_per_s"] = partial(layer, a)
         for name, call in calls.items():
             best = min(seconds(call) for _ in range(4))
             rates[name] = max(rates[name], 2 * m * k * n / best)
     rates["best_gemm_per_s"] = max(rates.values())
-    source, target = torch.ones(2**26), torch.ones(2**26)  # beyond any cache
+    source, target = torch.ones(2**26), torch.ones(2**26)  # larger than any cache
     best = min(seconds(lambda: target.copy_(source)) for _ in range(4))
     return rates | {"copy_per_s": 2 * source.nbytes / best}
 
 
-# %% The runners: each makes a Runner of Data, or raises ImportError
-class Encoded:
-    """Stands in for the encoder: hands out the index matrix that is there already."""
-
-    def __init__(self, data):
-        self.cardinalities_ = data.encoder.cardinalities_
-        self.fit_transform = lambda X: data.codes
-        self.transform = data.encoder.transform
-
-    def __sklearn_clone__(self):
-        return self
-
-
+# %% The runners: each function makes a Runner for Data, or raises ImportError
 class StopAfter(Callback):
-    """End training after some periods."""
+    """Ends training after some evaluation periods."""
 
     def __init__(self, periods):
         self.periods = periods
 
     def on_epoch_end(self, net, **kwargs):
         if len(net.history) == self.periods:
-            raise KeyboardInterrupt  # skorch's way to end training
+            raise KeyboardInterrupt  # which skorch takes for a normal end of training
 
 
 def ours(make, params, data, floor=()):
-    """A classifier of ours; its evaluation periods are those of the benchmark."""
-    options = {"embedding_dim": DIM, "encoder": Encoded(data), "batch_size": BATCH}
+    """Return the Runner of a classifier, whose evaluation periods are those of the benchmark."""
+    options = {"embedding_dim": DIM, "batch_size": BATCH}
     options |= {"early_stopping": False, "max_epochs": 1000, "random_state": 0}
     model = make(**options | params)
 
     def train(steps, periods):
         model.set_params(eval_every=steps, callbacks=[StopAfter(periods + 1)])
-        return model.fit(data.X, data.y).history_["seconds"].to_numpy()[1:] / steps
+        return model.fit(data.encoded, data.y).history_["seconds"].to_numpy()[1:] / steps
 
     return Runner(train, lambda c: model.net_.logits(c), model.predict_proba, *floor)
 
 
 def sizes(variant, n_subspaces):
-    """What a variant is given; parameters that it does not take are ignored."""
+    """Return the parameters of a variant; those that it does not use are ignored."""
     rank = min(RANKS.get(variant, 1), FIELDS * n_subspaces)
     return {"n_subspaces": n_subspaces, "n_layers": LAYERS, "rank": rank, "reduction": REDUCTION}
 
 
 def dynint(variant, n_subspaces, params, data):
-    """One of the variants, with its floor."""
+    """Return the Runner of a variant, with its floor."""
     flops, n_dense = dynint_work(variant, n_subspaces)
     n_bytes = step_bytes(data, n_dense, (1 + LAYERS) * FIELDS * DIM)  # embedding, layers' outputs
     make = partial(DynIntClassifier, variant)
@@ -161,7 +149,7 @@ def dynint(variant, n_subspaces, params, data):
 
 # %% Measuring
 def memory(field):
-    """Megabytes of this process: VmRSS now, VmHWM at its peak; elsewhere than on Linux NaN."""
+    """Return megabytes of this process: VmRSS now, VmHWM at its peak; NaN if not on Linux."""
     if sys.platform != "linux":
         return np.nan
     with open("/proc/self/status") as file:
@@ -169,7 +157,7 @@ def memory(field):
 
 
 def forget_peak():
-    """Give free memory back, let the peak start from here; return what is held."""
+    """Return freed memory to the system and reset the peak; return the megabytes still held."""
     gc.collect()
     if sys.platform == "linux":
         getattr(ctypes.CDLL(None), "malloc_trim", abs)(0)  # of glibc
@@ -179,19 +167,19 @@ def forget_peak():
 
 
 def latency(call, items):
-    """Milliseconds over single items, the first tenth left out: median and 95th percentile."""
+    """Return median and 95th percentile of milliseconds an item, the first tenth left out."""
     times = [seconds(partial(call, item)) for item in items]
     return list(np.percentile(times[len(times) // 10 :], [50, 95]) * 1e3)
 
 
 def measure(make, data, args):
-    """All figures of one model."""
+    """Return all figures of one model."""
     rates = machine_rates()
     held = forget_peak()
     runner = make(data)
     steps = runner.train(args.steps, args.repeats)
     peak = memory("VmHWM") - held
-    inputs = runner.inputs or data.codes.__getitem__
+    inputs = runner.inputs or data.indices.__getitem__
     some = inputs(slice((4 if args.quick else 16) * BATCH))
     predicting = [seconds(partial(runner.logits, some)) for _ in range(args.repeats + 1)][1:]
     singles = range(100 if args.quick else 500)
@@ -200,7 +188,7 @@ def measure(make, data, args):
     if runner.predict_proba is not None:
         frame = latency(runner.predict_proba, [data.X.iloc[[i]] for i in singles])
     return {
-        "levels": int(data.encoder.cardinalities_.sum()),
+        "levels": int(data.cardinalities.sum()),
         "step_ms": 1e3 * np.median(steps),
         "all_steps_ms": [1e3 * s for s in steps],
         "train_rows_per_s": BATCH / np.median(steps),
@@ -216,16 +204,17 @@ def measure(make, data, args):
 
 
 def encode(X, y, min_count):
-    """One vocabulary's Data, and rows encoded a second."""
+    """Return the Data of a vocabulary, and rows encoded a second."""
     encoder = FieldEncoder(min_count=min_count)
     start = time.perf_counter()
-    codes = encoder.fit_transform(X)
+    indices = encoder.fit_transform(X)
     middle = time.perf_counter()
     encoder.transform(X)
     times = {"fit_transform": middle - start, "transform": time.perf_counter() - middle}
-    batches = np.random.default_rng(0).integers(len(codes), size=(5, BATCH))
-    touched = np.mean([sum(len(np.unique(c)) for c in codes[b].T) for b in batches])
-    return Data(X, y, encoder, codes, touched), {k: round(len(X) / t) for k, t in times.items()}
+    rates = {name: round(len(X) / elapsed) for name, elapsed in times.items()}
+    batches = np.random.default_rng(0).integers(len(indices), size=(5, BATCH))
+    touched = np.mean([sum(len(np.unique(c)) for c in indices[b].T) for b in batches])
+    return Data(X, y, EncodedData(indices, encoder=encoder), touched), rates
 
 
 # %% Showing
@@ -252,7 +241,7 @@ def print_table(rows):
 
 
 def plot(rows, path):
-    """Measured steps as bars, their floors as marks, a panel for each vocabulary."""
+    """Draw measured steps as bars and their floors as marks, in a panel for each vocabulary."""
     import matplotlib.pyplot as plt
 
     panels = list(pd.DataFrame(rows).groupby("levels", sort=False))
@@ -280,7 +269,7 @@ def plot(rows, path):
 
 
 # %%
-def main():
+def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rows", type=int, help="whole batches of 800,000, with --quick 50,000")
     parser.add_argument("--steps", type=int, help="in a period; default 10, with --quick 2")
@@ -297,7 +286,11 @@ def main():
     args = parser.parse_args()
     args.rows = (args.rows or (50_000 if args.quick else 800_000)) // BATCH * BATCH
     args.steps = args.steps or (2 if args.quick else 10)
+    return args
 
+
+def runners_of(vocabulary, args):
+    """Return the functions that make the Runners of the models that were asked for, by name."""
     half = args.params | {"precision": "bf16"}
     runners = {
         f"{variant} h={h}{suffix}": partial(dynint, variant, h, params)
@@ -305,25 +298,34 @@ def main():
         for h in args.subspaces
         for suffix, params in [("", args.params), (" bf16", half)]
         if not suffix or h == HALF_PRECISION_SUBSPACES
-    } | dict(PEERS[name] for name in args.peers)
-    baselines = {
-        name: partial(ours, partial(BaselineClassifier, name), {}) for name in args.baselines
     }
+    runners |= dict(PEERS[name] for name in args.peers)
+    if vocabulary == BASELINE_VOCABULARY:
+        for name in args.baselines:
+            runners[name] = partial(ours, partial(BaselineClassifier, name), {})
+    return runners
+
+
+def measure_all(args):
+    """Return a row of figures for each model and vocabulary, encoding rates, skipped models."""
     rows, encoding, skipped = [], {}, {}
     X, y = make_ctr_classification(args.rows, random_state=0)
     for vocabulary in args.vocabularies:
         data, encoding[vocabulary] = encode(X, y, VOCABULARIES[vocabulary])
-        here = baselines if vocabulary == BASELINE_VOCABULARY else {}
-        for model, make in (runners | here).items():
+        for model, make in runners_of(vocabulary, args).items():
             try:
-                with redirect_stdout(sys.stderr):  # peers are chatty
+                with redirect_stdout(sys.stderr):  # peers print progress
                     figures = measure(make, data, args)
             except ImportError as error:
                 skipped[model] = str(error)
                 continue
             rows.append({"model": model, "vocabulary": vocabulary, **figures})
             print(f"{vocabulary} {model}: {figures['step_ms']:.1f} ms", file=sys.stderr)
+    return rows, encoding, skipped
 
+
+def add_floors(rows):
+    """Add floors and ratios to rows of figures; return the best rates of the run."""
     names = "gemm_per_s", "best_gemm_per_s", "copy_per_s"
     gemm, best_gemm, copy = (max(row[name] for row in rows) for name in names)
     for row in rows:
@@ -331,13 +333,21 @@ def main():
         row["floor_ms"], row["strict_floor_ms"] = (1e3 * floor for floor in floors)
         row["ratio"] = row["step_ms"] / row["floor_ms"]
         row["strict_ratio"] = row["step_ms"] / row["strict_floor_ms"]
+    return {
+        "best torch.mm, GFLOP/s": round(gemm / 1e9, 1),
+        "best GEMM of any library, GFLOP/s": round(best_gemm / 1e9, 1),
+        "best copy, GB/s read and written": round(copy / 1e9, 1),
+    }
+
+
+def main():
+    args = parse_arguments()
+    rows, encoding, skipped = measure_all(args)
     about = {
         "rows": args.rows,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
-        "best torch.mm, GFLOP/s": round(gemm / 1e9, 1),
-        "best GEMM of any library, GFLOP/s": round(best_gemm / 1e9, 1),
-        "best copy, GB/s read and written": round(copy / 1e9, 1),
+        **add_floors(rows),
         "rows encoded a second": encoding,
         "skipped": skipped,
     }

@@ -1,8 +1,8 @@
-"""The models of the speed benchmark that are not ours, and what it asks of any model.
+"""Models of other libraries for the speed benchmark, and what it needs of every model.
 
-Two plain loops are written out below; the others are packages, imported when their turn comes.
-All train with Adam on the same index matrix, each through its own `fit` with its own data loading,
-with its defaults but for the sizes: embedding_dim 16, MLP 400x400, three cross layers.
+Two plain loops are written out below; the others are packages, which are imported when they are
+measured.  All train with Adam on the same index matrix, each by its own `fit` with its own data
+loading and its defaults except for the sizes: embedding_dim 16, MLP 400x400, three cross layers.
 """
 
 # %%
@@ -22,24 +22,33 @@ from sklearn.preprocessing import TargetEncoder
 from torch import nn
 from torch.nn import functional
 
-from sk_dynint import FieldEncoder
+from sk_dynint import EncodedData
 
 BATCH, FIELDS, DIM, MLP, CROSS = 4096, 39, 16, 400, 3
 TREES, LEAVES = 200, 127
 
 
 class Data(NamedTuple):
-    """A frame with labels, and what one vocabulary makes of it."""
+    """A frame with labels, and its rows encoded with one vocabulary."""
 
     X: pd.DataFrame
     y: np.ndarray
-    encoder: FieldEncoder
-    codes: np.ndarray
-    touched_rows: float  # of the table, in a batch
+    encoded: EncodedData
+    touched_rows: float  # different rows of the embedding table in a batch
+
+    @property
+    def indices(self):
+        """Index matrix, (n_samples, FIELDS)."""
+        return self.encoded.indices
+
+    @property
+    def cardinalities(self):
+        """Number of indices of each field."""
+        return self.encoded.encoder.cardinalities_
 
 
 class Runner(NamedTuple):
-    """What the benchmark asks of a model."""
+    """What the benchmark needs of a model."""
 
     train: Callable  # (steps in a period, periods) -> seconds for a step, one figure a period
     logits: Callable  # index matrix -> scores
@@ -68,7 +77,7 @@ def step_bytes(data, n_dense, n_activations, row_length=DIM):
 
 # %% Plain loops
 class PlainNetwork(nn.Module):
-    """One nn.Embedding and a 400x400 MLP; beside it cross layers (DCN V2) or, without, an FM."""
+    """One nn.Embedding and a 400x400 MLP, beside cross layers (DCN V2) or, if none, an FM."""
 
     def __init__(self, cardinalities, n_cross):
         super().__init__()
@@ -81,8 +90,8 @@ class PlainNetwork(nn.Module):
         self.deep = nn.Sequential(nn.Linear(width, MLP), relu, nn.Linear(MLP, MLP), relu)
         self.output = nn.Linear(MLP + width if n_cross else MLP, 1)
 
-    def forward(self, codes):
-        rows = self.table(codes + self.offsets)
+    def forward(self, indices):
+        rows = self.table(indices + self.offsets)
         x = x0 = rows[..., :DIM].flatten(1)
         if self.cross:
             for layer in self.cross:
@@ -94,7 +103,7 @@ class PlainNetwork(nn.Module):
 
 
 def plain_work(n_cross, data):
-    """Operations of a step, 3 times 2 for each dense weight and instance, and bytes."""
+    """Return operations and bytes of a step: 3 · 2 operations for each weight and instance."""
     width = FIELDS * DIM
     n_dense = n_cross * width**2 + (width + MLP) * MLP + MLP + (width if n_cross else 0)
     n_bytes = step_bytes(
@@ -104,24 +113,24 @@ def plain_work(n_cross, data):
 
 
 def plain(n_cross, data):
-    """Eager loop with torch.optim.Adam as it comes: dense gradients of the table."""
-    module = PlainNetwork(data.encoder.cardinalities_, n_cross)
+    """Eager loop with torch.optim.Adam at its defaults, so gradients of the table are dense."""
+    module = PlainNetwork(data.cardinalities, n_cross)
     adam = torch.optim.Adam(module.parameters(), lr=1e-3)
-    codes, target = torch.from_numpy(data.codes), torch.from_numpy(data.y).float()
+    indices, target = torch.from_numpy(data.indices), torch.from_numpy(data.y).float()
 
     def step(rows):
-        loss = functional.binary_cross_entropy_with_logits(module(codes[rows]), target[rows])
+        loss = functional.binary_cross_entropy_with_logits(module(indices[rows]), target[rows])
         adam.zero_grad()
         loss.backward()
         adam.step()
 
     def train(steps, periods):
-        batches = torch.randint(len(codes), (periods + 1, steps, BATCH))
+        batches = torch.randint(len(indices), (periods + 1, steps, BATCH))
         return [seconds(lambda b=b: [step(rows) for rows in b]) / steps for b in batches][1:]
 
-    def logits(codes):
+    def logits(indices):
         with torch.inference_mode():
-            parts = torch.from_numpy(codes).split(2 * BATCH)
+            parts = torch.from_numpy(indices).split(2 * BATCH)
             return torch.cat([module(part) for part in parts]).numpy()
 
     return Runner(train, logits, None, *plain_work(n_cross, data))
@@ -129,21 +138,21 @@ def plain(n_cross, data):
 
 # %% Packages
 def timed(data, steps, periods, optimizer, fit):
-    """Seconds for a step in each period of a call of `fit`, by a clock after each step.
+    """Return seconds for a step in each period of a call of `fit`, by a clock after each step.
 
-    `fit` gets an index matrix, labels and a number of passes: the least that makes one period more
-    than asked for.  That one comes first and is left out, and so is whatever precedes training.
+    `fit` takes an index matrix, labels and a number of passes: the smallest that makes one period
+    more than asked for.  The first period and everything before it is left out.
     """
     needed, ends = (periods + 1) * steps * BATCH, []
     n = min(needed, len(data.y))
     clock = optimizer.register_step_post_hook(lambda *_: ends.append(time.perf_counter()))
-    fit(data.codes[:n], data.y[:n], -(-needed // n))
+    fit(data.indices[:n], data.y[:n], -(-needed // n))
     clock.remove()
     return list(np.diff(ends[steps - 1 :: steps])[:periods] / steps)
 
 
-def columns(codes):
-    return {f"f{i}": column for i, column in enumerate(codes.T)}
+def columns(indices):
+    return {f"f{i}": column for i, column in enumerate(indices.T)}
 
 
 def deepctr(n_cross, data):
@@ -151,20 +160,20 @@ def deepctr(n_cross, data):
     from deepctr_torch.inputs import SparseFeat
     from deepctr_torch.models import DCN, DeepFM
 
-    sizes = enumerate(data.encoder.cardinalities_)
+    sizes = enumerate(data.cardinalities)
     features = [SparseFeat(f"f{i}", int(n), DIM) for i, n in sizes]
     cross = {"cross_num": n_cross, "cross_parameterization": "matrix"} if n_cross else {}
     model = (DCN if n_cross else DeepFM)(features, features, dnn_hidden_units=(MLP, MLP), **cross)
     model.compile("adam", "binary_crossentropy")
 
-    def fit(codes, y, passes):
-        model.fit(columns(codes), y, batch_size=BATCH, epochs=passes, verbose=0)
+    def fit(indices, y, passes):
+        model.fit(columns(indices), y, batch_size=BATCH, epochs=passes, verbose=0)
 
     def train(steps, periods):
         return timed(data, steps, periods, model.optim, fit)
 
-    def scores(codes):
-        return model.predict(columns(codes), batch_size=2 * BATCH)
+    def scores(indices):
+        return model.predict(columns(indices), batch_size=2 * BATCH)
 
     return Runner(train, scores, None, *plain_work(n_cross, data))
 
@@ -173,18 +182,18 @@ def fuxictr(n_cross, data):
     """FuxiCTR's parallel DCN V2 or, without cross layers, DeepFM; a worker process loads data."""
     import peers_fuxictr as fuxi
 
-    features = fuxi.feature_map(data.encoder.cardinalities_)
+    features = fuxi.feature_map(data.cardinalities)
     body = partial(fuxi.DCNv2, n_layers=n_cross) if n_cross else fuxi.DeepFM
     model = fuxi.Model(features, DIM, partial(body, hidden_units=[MLP, MLP]))
 
-    def fit(codes, y, passes):
-        model.fit(fuxi.loader(features, codes, y, BATCH), epochs=passes)
+    def fit(indices, y, passes):
+        model.fit(fuxi.loader(features, indices, y, BATCH), epochs=passes)
 
     def train(steps, periods):
         return timed(data, steps, periods, model.optimizer, fit)
 
-    def scores(codes):
-        return model.predict(fuxi.batches(codes, 2 * BATCH))
+    def scores(indices):
+        return model.predict(fuxi.batches(indices, 2 * BATCH))
 
     return Runner(train, scores, None, *plain_work(n_cross, data))
 
@@ -196,7 +205,7 @@ def rechub(n_cross, data):
     from torch_rechub.trainers import CTRTrainer
     from torch_rechub.utils.data import DataGenerator
 
-    sizes = enumerate(data.encoder.cardinalities_)
+    sizes = enumerate(data.cardinalities)
     features = [SparseFeature(f"f{i}", int(n), DIM) for i, n in sizes]
     mlp = {"dims": [MLP, MLP]}
     if n_cross:
@@ -206,33 +215,35 @@ def rechub(n_cross, data):
     folder = tempfile.TemporaryDirectory()  # `fit` leaves its weights there
     trainer = CTRTrainer(model, model_path=folder.name)
 
-    def load(codes, y, part):
-        data = DataGenerator(columns(codes), y)
+    def load(indices, y, part):
+        data = DataGenerator(columns(indices), y)
         return data.generate_dataloader(
-            x_test=columns(codes), y_test=y, batch_size=BATCH if part == 0 else 2 * BATCH
+            x_test=columns(indices), y_test=y, batch_size=BATCH if part == 0 else 2 * BATCH
         )[part]
 
-    def fit(codes, y, passes):
+    def fit(indices, y, passes):
         trainer.n_epoch = passes
         with redirect_stderr(io.StringIO()):  # progress bars
-            trainer.fit(load(codes, y, part=0))
+            trainer.fit(load(indices, y, part=0))
 
     def train(steps, periods):
         with folder:
             return timed(data, steps, periods, trainer.optimizer, fit)
 
-    def scores(codes):
+    def scores(indices):
         with redirect_stderr(io.StringIO()):
-            return np.array(trainer.predict(model, load(codes, np.zeros(len(codes)), part=2)))
+            return np.array(trainer.predict(model, load(indices, np.zeros(len(indices)), part=2)))
 
     return Runner(train, scores, None, *plain_work(n_cross, data))
 
 
-# %% Trees: a "step" is a batch's share of the whole fit
+# %% Trees: the time of a "step" is that of the whole fit times the share of a batch in the rows
 def split_kinds(data):
-    """Columns of numbers as they are, holes included, and the index matrix of the others."""
+    """Return columns of numbers as they are, NaN included, and the index matrix of the others."""
     is_number = np.array([pd.api.types.is_numeric_dtype(t) for t in data.X.dtypes])
-    return data.X.loc[:, is_number].to_numpy(np.float32, na_value=np.nan), data.codes[:, ~is_number]
+    return data.X.loc[:, is_number].to_numpy(np.float32, na_value=np.nan), data.indices[
+        :, ~is_number
+    ]
 
 
 def lightgbm(data):

@@ -25,7 +25,7 @@ from torch import nn
 
 
 def feature_map(cardinalities):
-    """FuxiCTR's description of fields that are integers already."""
+    """Return FuxiCTR's description of fields that are encoded already."""
     features = FeatureMap("encoded", data_dir="")
     for i, n in enumerate(cardinalities):
         features.features[f"f{i}"] = {"source": "", "type": "categorical", "vocab_size": int(n)}
@@ -35,22 +35,22 @@ def feature_map(cardinalities):
     return features
 
 
-def columns(codes, y):
-    """What a file or a batch of FuxiCTR's holds: a vector for each field, and the labels."""
-    return {f"f{i}": column for i, column in enumerate(codes.T)} | {"label": y}
+def columns(indices, y):
+    """Return a file or batch as FuxiCTR has it: a vector for each field, and the labels."""
+    return {f"f{i}": column for i, column in enumerate(indices.T)} | {"label": y}
 
 
-def loader(features, codes, y, batch_size):
-    """FuxiCTR's shuffling loader, by way of the file that it wants; it reads that at once."""
+def loader(features, indices, y, batch_size):
+    """Return FuxiCTR's shuffling loader, which reads its rows at once from a file written here."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "train.npz")
-        np.savez(path, **columns(codes, y.astype(codes.dtype)))
+        np.savez(path, **columns(indices, y.astype(indices.dtype)))
         return RankDataLoader(features, "train", train_data=path, batch_size=batch_size)[0]
 
 
-def batches(codes, batch_size):
-    """Batches to predict, without file and loader, which is kinder than what FuxiCTR does."""
-    for rows in torch.from_numpy(codes).split(batch_size):
+def batches(indices, batch_size):
+    """Yield batches to predict; without FuxiCTR's file and loader, which would take longer."""
+    for rows in torch.from_numpy(indices).split(batch_size):
         yield columns(rows, torch.zeros(len(rows)))
 
 
@@ -95,7 +95,7 @@ class XDeepFM(nn.Module):
 
 
 class Model(BaseModel):
-    """A body on embeddings, in FuxiCTR's `fit`, which here neither validates nor keeps files."""
+    """A body on embeddings with FuxiCTR's `fit`, set to neither validate nor leave files."""
 
     def __init__(self, features, dim, body, lr=1e-3):
         never = 10**12
@@ -110,4 +110,4 @@ class Model(BaseModel):
         return {"y_pred": self.output_activation(self.body(X, self.embedding(X)))}
 
     def load_weights(self, checkpoint):
-        """Called at the end of `fit` for the best weights; the last are kept."""
+        """Do nothing, so that `fit` keeps the last weights instead of loading the best."""

@@ -1,4 +1,4 @@
-"""Where the time of a training step goes: a profile of each variant, as a table and a picture.
+"""Where the time of a training step goes: a profile of each variant, as a table and a plot.
 
     python examples/benchmarks/profile_step.py --plot docs/profile.png
 
@@ -21,7 +21,7 @@ from torch.profiler import ProfilerActivity, profile
 from sk_dynint.datasets import make_ctr_classification
 from sk_dynint.optim import FTRL
 
-PARTS = {  # the first that has a word of the operation's name
+PARTS = {  # an operation belongs to the first part of which a word is in its name
     "matrix products": ("mm", "mv", "linear"),
     "rows of the table": ("index", "sort", "embedding", "nonzero", "arange"),
     "permutation of axes": ("copy_",),
@@ -32,14 +32,14 @@ STEPS = 5
 
 # %%
 def profiled(variant, n_subspaces, data):
-    """Milliseconds of a step: the whole, the optimizer, each kind of operation, the rest."""
+    """Return milliseconds of a step by part: kinds of operation, the optimizer, and Python."""
     runner = dynint(variant, n_subspaces, {}, data)
     total = 1e3 * float(runner.train(STEPS, 3)[-1])
     parts = dict.fromkeys([*PARTS, "optimizer"], 0.0)
     plain_step = FTRL.step
 
-    def timed_step(self, closure):
-        loss = closure()
+    def timed_step(self, closure=None):
+        loss = None if closure is None else closure()
         start = time.perf_counter()
         with torch.profiler.record_function("the optimizer itself"):
             plain_step(self)
@@ -49,7 +49,7 @@ def profiled(variant, n_subspaces, data):
     FTRL.step = timed_step
     try:
         with profile(activities=[ProfilerActivity.CPU]) as profiler:
-            n_steps = 2 * STEPS  # a period of warming up, and one
+            n_steps = 2 * STEPS  # the period that warms up is in the profile too
             runner.train(STEPS, 1)
     finally:
         FTRL.step = plain_step

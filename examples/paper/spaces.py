@@ -1,7 +1,7 @@
 """What is tuned: the paper's ranges (section 4.1.4), and small grids for a quick look.
 
-Every model gets the same number of configurations.  With ``paper``, they are drawn from the product
-of its ranges, the paper's grids being unknown; more of them extend a search that has been made.
+Every model gets the same number of configurations.  With ``paper``, they are drawn at random from
+its ranges, because the paper does not give its grids; a greater number only adds configurations.
 The other grids are lists: ``quick`` for 100,000 rows, ``million`` for ten times as many.
 """
 
@@ -84,22 +84,22 @@ QUICK: dict[str, list[Config]] = {
     **dict.fromkeys(("pin", *DYNAMIC), _DYNINT),
 }
 QUICK_WITHOUT_DNN: dict[str, list[Config]] = {
-    "deepfm": _RATES,  # it has no weights but those of levels
+    "deepfm": _RATES,  # its weights are those of single levels only
     "pnn": [rate | {"l2": 1e-3} for rate in _RATES],
     **dict.fromkeys(("dcn", "dcnv2", "xdeepfm", "autoint"), _CROSSED_ALONE),
 }
 
 # ----------------------------------------------------------------------- the million grid
-_NETWORK = [  # an L2 penalty does not pay here
+_NETWORK = [  # without L2, which does not improve their scores here
     {"l2": 0.0, "hidden_layers": 2, "units": 400} | config
     for config in (
         {"lr": 3e-3},
-        {"lr": 1e-3, "batch_size": 256},  # a third pass makes every one of them worse
+        {"lr": 1e-3, "batch_size": 256},  # a third epoch makes all three worse
         {"lr": 3e-3, "batch_size": 4096},
     )
 ]
 _THREE_LAYERS = [config | {"n_layers": 3} for config in _NETWORK]
-_DYNINT_MILLION = [  # many steps, before rare levels are learnt by heart; λ2 holds these back
+_DYNINT_MILLION = [  # small batches for many steps; λ2 keeps rare levels from overfitting
     {"n_layers": 3, "batch_size": 128, "embedding_init_std": 0.05} | config
     for config in (
         {"n_subspaces": 8, "embedding_optimizer_params": {"l2": 30.0}, "max_epochs": 3},
@@ -122,8 +122,8 @@ N_CONFIGURATIONS = {"paper": 24, "quick": 3, "million": 2}
 
 # ------------------------------------------------------- what is the same for every model
 SETTINGS: dict[str, Config] = {
-    # Patience is not in the paper (5 evaluations here), nor is a bound on passes.  An average of
-    # weights is not in it either.
+    # The paper gives neither a patience (5 evaluations here) nor a bound on epochs, and does not
+    # average weights.
     "paper": {
         "embedding_dim": 16,
         "batch_size": 4096,
@@ -147,14 +147,14 @@ FIXED: dict[str, dict[str, Config]] = {
     "quick": {"else": {"n_layers": 3, "n_subspaces": 4}},
     "million": {"else": _DYNINT_MILLION[0]},
 }
-"""Layers and sub-spaces where something else is varied."""
+"""Layers and sub-spaces where another hyper-parameter is varied."""
 PAPER_LR = 0.04  # FTRL where it is not tuned: near the middle of its range
 PENALTIES = (0.0, 1e-5, 1e-4, 1e-3, 1e-2)
 """λ of Figure 7b; the paper's values cannot be read off its figure."""
 
 
 def fixed(grid: str, data: str) -> Config:
-    """Return what stays where one hyper-parameter is varied."""
+    """Return the hyper-parameters that stay the same where another one is varied."""
     by_data = FIXED[grid]
     rate = {"lr": PAPER_LR} if grid == "paper" else {}
     return rate | by_data.get(data, by_data["else"])
@@ -163,7 +163,7 @@ def fixed(grid: str, data: str) -> Config:
 def configurations(
     grid: str, model: str, n: int | None = None, *, deep: bool = True
 ) -> list[Config]:
-    """Return `n` configurations of a model (None: the grid's usual number).
+    """Return `n` configurations of a model (None: the usual number of the grid).
 
     ``deep=False`` is a model of Table 2 without its DNN.
     """

@@ -6,7 +6,7 @@ from sk_dynint.baselines._dcn import DeepAndCross
 from sk_dynint.baselines._dcnv2 import DeepAndCrossV2
 from sk_dynint.baselines._deepcrossing import DeepCrossing
 from sk_dynint.baselines._deepfm import DeepFM
-from sk_dynint.baselines._dnn import DNN, DNNBody
+from sk_dynint.baselines._dnn import DNN, Dense, DNNBody
 from sk_dynint.baselines._fibinet import FiBiNET
 from sk_dynint.baselines._fm import FactorizationMachine
 from sk_dynint.baselines._lr import LogisticRegressionBody
@@ -39,6 +39,7 @@ __all__ = [
     "DeepAndCrossV2",
     "DeepCrossing",
     "DeepFM",
+    "Dense",
     "FactorizationMachine",
     "FiBiNET",
     "LogisticRegressionBody",

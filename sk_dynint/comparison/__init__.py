@@ -1,9 +1,25 @@
-"""Comparing models on a table: the paper's protocol, statistics, a picture, a command."""
+"""Comparison of models on a frame by the paper's protocol: splits, runs, statistics, a plot."""
 
 from ._cli import main
 from ._compare import compare
 from ._display import ComparisonDisplay
 from ._models import MODELS, make_model
-from ._summary import summarize
+from ._runs import RunsFile, fingerprint
+from ._splits import Parts, split_at_random, split_by_time
+from ._summary import Interval, paired_t, summarize
 
-__all__ = ["MODELS", "ComparisonDisplay", "compare", "main", "make_model", "summarize"]
+__all__ = [
+    "MODELS",
+    "ComparisonDisplay",
+    "Interval",
+    "Parts",
+    "RunsFile",
+    "compare",
+    "fingerprint",
+    "main",
+    "make_model",
+    "paired_t",
+    "split_at_random",
+    "split_by_time",
+    "summarize",
+]

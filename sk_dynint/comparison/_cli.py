@@ -21,16 +21,22 @@ _DIFFERENCES = ["auc_difference", "auc_low", "auc_high"]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; `argv` without the name of the program."""
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, default=None
+        The arguments; None means those of the process.
+    """
     parser = argparse.ArgumentParser(prog="python -m sk_dynint")
     commands = parser.add_subparsers(required=True, metavar="command")
     command = commands.add_parser(
-        "compare", help="train and score models on a table", description=compare_table.__doc__
+        "compare", help="train and score models on a table", description=run_compare.__doc__
     )
     _add_arguments(command)
     args = parser.parse_args(argv)
     try:
-        compare_table(args)
+        run_compare(args)
     except (ValueError, ImportError, OSError) as error:
         raise SystemExit(f"python -m sk_dynint compare: {error}") from error
     except KeyboardInterrupt:
@@ -42,20 +48,20 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data", required=True, help="the table: .parquet, .csv or .tsv (also .csv.gz, ...)")
     add("--label", required=True, help="column of the label; two classes")
     add("--models", nargs="+", required=True, help=f"among {', '.join(MODELS)}")
-    add("--drop", nargs="+", default=[], help="columns that are no features")
+    add("--drop", nargs="+", default=[], help="columns that are not features")
     add("--categorical", nargs="+", default=[], help="columns of numbers that are identifiers")
-    add("--time-column", help="split by this column, which is then no feature")
-    add("--seeds", type=int, default=3, help="how many")
-    add("--jobs", type=int, help="runs at a time, in processes that share the cores")
+    add("--time-column", help="split by this column, which is not a feature then")
+    add("--seeds", type=int, default=3, help="number of seeds; default: 3")
+    add("--jobs", type=int, help="number of runs at a time, in processes that share the cores")
     add("--reference", help="model to take differences from; default: the first")
     add("--params", type=_json, default={}, help='as JSON: {"da": {"n_layers": 2}}')
-    add("--out", help="CSV file of the runs; finished ones are not made again")
-    add("--predictions", help="folder of test predictions, for intervals of one seed")
-    add("--plot", help="picture of the test AUC")
+    add("--out", help="CSV file of the runs; runs that it holds are not made again")
+    add("--predictions", help="folder for test predictions, which intervals of a single seed need")
+    add("--plot", help="file for a plot of the test AUC")
     add("--quiet", action="store_true", help="no progress bar")
 
 
-def compare_table(args: argparse.Namespace) -> None:
+def run_compare(args: argparse.Namespace) -> None:
     """Train models on 70 % of a table and score them on 20 %, for several seeds."""
     if unknown := set(args.params) - set(args.models):
         raise ValueError(f"--params names {sorted(unknown)}, --models are {args.models}.")
@@ -85,7 +91,7 @@ def compare_table(args: argparse.Namespace) -> None:
 
 
 def _check_plot(path: Path) -> None:
-    """Find out before the training whether the picture can be written."""
+    """Check before the training that the plot can be written."""
     from matplotlib.backend_bases import FigureCanvasBase
 
     kinds = FigureCanvasBase.get_supported_filetypes()
@@ -96,8 +102,8 @@ def _check_plot(path: Path) -> None:
 
 
 def _read(args: argparse.Namespace) -> tuple[pd.DataFrame, pd.Series, pd.Series | None]:
-    """Return features, labels and times of the table."""
-    frame = _read_table(Path(args.data))
+    """Read the file; return features, labels and, if a column of them is named, times."""
+    frame = _read_frame(Path(args.data))
     named = {"--label": [args.label], "--drop": args.drop, "--categorical": args.categorical}
     named["--time-column"] = [args.time_column] if args.time_column else []
     for option, names in named.items():
@@ -117,7 +123,8 @@ def _read(args: argparse.Namespace) -> tuple[pd.DataFrame, pd.Series, pd.Series 
     return frame.drop(columns=args.drop), y, time
 
 
-def _read_table(path: Path) -> pd.DataFrame:
+def _read_frame(path: Path) -> pd.DataFrame:
+    """Read a Parquet file, or a text file whose suffix tells the separator."""
     kind = next((suffix for suffix in path.suffixes[-2:] if suffix in _READERS), None)
     if kind is None:
         raise ValueError(f"{path} must end with one of {', '.join(_READERS)}.")
@@ -127,6 +134,7 @@ def _read_table(path: Path) -> pd.DataFrame:
 
 
 def _json(text: str) -> dict[str, Any]:
+    """Parse the value of ``--params``: parameters by the name of the model."""
     params = json.loads(text)
     if not isinstance(params, dict) or not all(isinstance(v, dict) for v in params.values()):
         raise argparse.ArgumentTypeError(f"must be an object of objects, got {text}")

@@ -1,4 +1,4 @@
-"""compare: models on a table, by the paper's protocol."""
+"""compare: models trained and scored on the same splits, by the paper's protocol."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ from ._runs import (
     ComparedRuns,
     Run,
     fingerprint,
-    frame_of,
     predictions_path,
     save_predictions,
 )
@@ -47,13 +46,13 @@ def compare(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> pd.DataFrame:
-    """Train models on 70 % of a table and score them on 20 %, several times.
+    """Train models on 70 % of the rows and score them on 20 %, several times.
 
     The protocol is the paper's: a random split in 70 % for training, 10 % for validation and 20 %
-    for the test, here with each class in proportion. A seed stands for a split and for the
+    for the test, here with each class in proportion. A seed determines the split and the
     `random_state` of each model, so that the models of a seed are compared on the same rows. No
-    model sees the test rows. The validation rows go to those whose ``fit`` takes `X_val` and
-    `y_val`, which stop early (or choose C) by them; the others train on the same 70 % without.
+    model sees the test rows. Models whose ``fit`` takes `X_val` and `y_val` get the validation
+    rows, to stop early (or choose C) by them; the others train on the same 70 % without them.
 
     Parameters
     ----------
@@ -62,26 +61,28 @@ def compare(
     y : array-like of shape (n_samples,)
         Labels of two classes. The greater one counts as positive.
     models : list of str or mapping, default=("pin", "da", "dgp", "dwp")
-        Names of models (see :func:`sk_dynint.comparison.make_model`), or any name -> an estimator
-        or the name of a model. An estimator is cloned; its `random_state`, and those of its parts,
-        become the seed.
+        Names of models (see :func:`sk_dynint.comparison.make_model`), or a mapping from names of
+        your own to estimators or names of models. An estimator is cloned; its `random_state`, and
+        those of its parts, are set to the seed.
     seeds : int or sequence of int, default=3
-        How many (0, 1, ...), or which.
+        Number of seeds (0, 1, ...), or the seeds themselves.
     time : array-like of shape (n_samples,), default=None
         When each row happened: dates, numbers, or strings of ISO 8601 dates. If given, the first
-        70 % train, the next 10 % validate, the last 20 % test, and a seed concerns the models only.
+        70 % are for training, the next 10 % for validation and the last 20 % for the test, and a
+        seed determines the `random_state` of the models only.
         Rows of one moment stay in one part, so coarse times shift the shares.
     out : path, default=None
-        A CSV file to which each run is appended when it is finished, and whose runs are not made
-        again: a call that was cut off goes on where it stopped. It is refused if it holds runs on
-        other data, of another split, or of other parameters under the same name.
+        A CSV file to which each run is appended when it is finished. Runs that it holds already are
+        not made again, so a call that was interrupted goes on where it stopped. A file is refused
+        if it holds runs on other data, of another split, or under the same name with other
+        parameters.
     predictions : path, default=None
-        A folder where to keep labels and probabilities of the test rows of each run, for intervals
-        of a single seed in :func:`summarize`.
+        A folder for labels and probabilities of the test rows of each run. :func:`summarize` needs
+        them for intervals of a single seed.
     n_jobs : int, default=None
-        How many runs to make at a time, in processes that share the cores; -1: one on each core.
-        None is one run at a time, on all cores. Where batches are small (tables of up to some
-        250,000 rows), several runs at a time are done sooner, though each takes longer.
+        Number of runs made at a time, in processes that share the cores; -1 means one on each core.
+        None means one run at a time, on all cores. With small batches (up to some 250,000 rows),
+        several runs at a time are finished sooner, though each of them takes longer.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -92,12 +93,13 @@ def compare(
 
         - model, seed, n_train, n_valid, n_test
         - auc, logloss, and rig, the relative information gain: 1 - logloss / entropy of the rate
-          of positives among the test rows. 0 says nothing but this rate is known, 1 all is.
-        - n_parameters_embedding, n_parameters_other: weights of the embedding table (and of the
-          first order), and all others. NaN for models that hold no such net.
-        - fit_seconds, and train_rows_per_second, n_train over these, all passes and the encoding
-          included; predict_rows_per_second.
-        - estimator: its parameters. fingerprint: stands for data and protocol.
+          of positives among the test rows. It is 0 for a model that knows this rate only, and 1 for
+          one that knows every label.
+        - n_parameters_embedding, n_parameters_other: number of weights of the embedding table (and
+          of the first order), and of all others. NaN for models that have no net of this package.
+        - fit_seconds, with all epochs and the encoding; train_rows_per_second, n_train divided by
+          them; predict_rows_per_second.
+        - estimator: class and parameters. fingerprint: identifies data and protocol.
 
     Raises
     ------
@@ -151,11 +153,11 @@ def compare(
             if predictions is not None:
                 path = predictions_path(predictions, name, seed)
                 save_predictions(path, store.fingerprint, test_labels, proba)
-            if (name, seed) not in store.runs:  # or only its predictions were missing
+            if (name, seed) not in store.runs:  # else only its predictions were missing
                 store.append(run | {"estimator": texts[name], "fingerprint": store.fingerprint})
             bar.set_postfix_str(f"{name}, seed {seed}: AUC {run['auc']:.4f}")
             bar.update()
-    return frame_of([store.runs[pair] for pair in pairs])
+    return store.to_frame(pairs)
 
 
 def _run(
@@ -166,7 +168,7 @@ def _run(
     name: str,
     seed: int,
 ) -> tuple[Run, NDArray[np.float64], NDArray[np.int64]]:
-    """Train, predict, score; return also the probabilities and labels of the test rows."""
+    """Train and score a model; return the run, and probabilities and labels of the test rows."""
     parts = parts or split_at_random(y, seed)
     model = _seeded(estimator, seed)
     X_train, X_valid, X_test = (X.iloc[rows] for rows in parts)
@@ -194,7 +196,7 @@ def _run(
 
 
 def _count_parameters(model: Any) -> dict[str, float]:
-    """Count the weights of tables, one of a level, and the others, if there is a net."""
+    """Count the weights that belong to single levels, and all others, if there is a net."""
     counts = {"n_parameters_embedding": np.nan, "n_parameters_other": np.nan}
     module = getattr(getattr(model, "net_", None), "module_", None)
     if module is not None:
@@ -206,7 +208,7 @@ def _count_parameters(model: Any) -> dict[str, float]:
 
 
 def _seeded(estimator: BaseEstimator, seed: int) -> Any:
-    """Return a clone with the seed in it and in its parts."""
+    """Return a clone whose `random_state`, and those of its parts, are the seed."""
     model = clone(estimator)
     names = [name for name in model.get_params() if name.split("__")[-1] == "random_state"]
     return model.set_params(**dict.fromkeys(names, seed))

@@ -1,4 +1,4 @@
-"""A picture of a comparison, in the way of scikit-learn's displays."""
+"""A plot of a comparison, in the style of scikit-learn's displays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LABELS = {"auc": "test AUC", "logloss": "test logloss", "rig": "relative inform
 
 
 class ComparisonDisplay:
-    """Score of each model as a point with a bar.
+    """Plot of the score of each model, as a point with an error bar.
 
     Make it with :meth:`from_runs`.
 
@@ -23,18 +23,18 @@ class ComparisonDisplay:
     models : list of str
         Names, from top to bottom.
     values : ndarray of shape (n_models,)
-        The points.
+        Scores, or differences of scores.
     lower, upper : ndarray of shape (n_models,)
-        Ends of the bars; NaN for no bar.
+        Ends of the error bars; NaN means no bar.
     label : str
-        What the values are.
+        Label of the axis of values.
     is_difference : bool, default=False
-        Whether to mark zero.
+        Whether the values are differences, for which the plot marks zero.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        The axes with the picture.
+        The axes with the plot.
     figure_ : matplotlib Figure
         The figure that holds them.
     errorbars_ : list of matplotlib ErrorbarContainer
@@ -86,21 +86,21 @@ class ComparisonDisplay:
         predictions: str | PathLike[str] | None = None,
         ax: Any = None,
     ) -> Self:
-        """Draw the runs of :func:`sk_dynint.compare`.
+        """Summarise the runs of :func:`sk_dynint.compare`, and plot them.
 
         Parameters
         ----------
         runs : DataFrame
             The runs.
         metric : {"auc", "logloss", "rig"}, default="auc"
-            What to show.
+            Score to show.
         reference : str, default=None
-            A model: show the differences from it ("auc" or "logloss") with their intervals of
-            95 %. None: show means, with the standard deviation over seeds.
+            Name of a model. If given, the plot shows the differences from it ("auc" or "logloss")
+            with their intervals of 95 %; if None, means with the standard deviation over seeds.
         predictions : path, default=None
             See :func:`sk_dynint.summarize`.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None makes a new figure.
 
         Returns
         -------
@@ -129,12 +129,12 @@ class ComparisonDisplay:
         return display.plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Draw.
+        """Plot the points and their error bars.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None makes a new figure.
 
         Returns
         -------

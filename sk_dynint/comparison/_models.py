@@ -1,4 +1,4 @@
-"""The models that have a name."""
+"""The models that can be given by name, and how to make them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sk_dynint.interactions import VARIANTS
 from ._references import CatBoost, HistGradientBoosting, LightGBM, OneHotLogisticRegression
 
 _LIBRARIES = ("lightgbm", "catboost")
-"""Models that need a library of their own name; the extra `bench` has them."""
+"""Models that need the library of the same name; the extra `bench` installs them."""
 
 MODELS: dict[str, Callable[..., BaseEstimator]] = {
     **{name: partial(DynIntClassifier, variant=name) for name in VARIANTS},
@@ -27,11 +27,11 @@ MODELS: dict[str, Callable[..., BaseEstimator]] = {
     "hgb": HistGradientBoosting,
     "onehot-lr": OneHotLogisticRegression,
 }
-"""Name -> what makes an estimator of it."""
+"""Name -> function without arguments that makes the estimator."""
 
 
 def make_model(name: str, params: Mapping[str, Any] | None = None) -> BaseEstimator:
-    """Return a new estimator.
+    """Return a new estimator of a model that has a name.
 
     Parameters
     ----------

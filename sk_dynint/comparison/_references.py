@@ -1,6 +1,7 @@
-"""Models that are not ours, made to take any table: trees and logistic regression.
+"""Reference models that accept any frame: boosted trees and logistic regression.
 
-``fit(X, y, X_val=, y_val=)`` as our classifiers have it; `X` is a DataFrame, `y` is 0 or 1.
+Those that use validation rows take them as ``fit(X, y, X_val=, y_val=)``, as the classifiers of
+this package do. `X` is a DataFrame, `y` holds 0 and 1.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Floats = NDArray[np.float64]
 
 
 class Reference(ClassifierMixin, BaseEstimator):
-    """Columns as other libraries want them; a subclass trains on them."""
+    """Base class with `predict` and `predict_proba`; a subclass defines `fit` and `_predict`."""
 
     def predict_proba(self, X: pd.DataFrame) -> Floats:
         """Return the probabilities of both classes."""
@@ -43,9 +44,10 @@ class Reference(ClassifierMixin, BaseEstimator):
 
 
 class OneHotLogisticRegression(Reference):
-    """Logistic regression on levels of count 2 and more, numbers in 64 bins.
+    """Logistic regression on one-hot levels.
 
-    C is the best of .03, .1 and 1 on the validation rows, .1 if there are none.
+    Levels that occur twice or more have a column of their own, and numbers are put in 64 bins. C is
+    the best of .03, .1 and 1 by the logloss of the validation rows, or .1 without such rows.
     """
 
     def fit(self, X: pd.DataFrame, y: Any, X_val: Any = None, y_val: Any = None) -> Self:
@@ -89,9 +91,9 @@ class HistGradientBoosting(Reference):
 
 
 class LightGBM(Reference):
-    """LightGBM with its own treatment of categories; stops early by the validation rows.
+    """LightGBM with its own treatment of categories.
 
-    Without such rows it grows all trees.
+    It stops early by the validation rows; without such rows it grows all trees.
     """
 
     def __init__(
@@ -143,9 +145,9 @@ class LightGBM(Reference):
 
 
 class CatBoost(Reference):
-    """CatBoost with its own treatment of categories; stops early by the validation rows.
+    """CatBoost with its own treatment of categories.
 
-    Without such rows it grows all trees.
+    It stops early by the validation rows; without such rows it grows all trees.
     """
 
     def __init__(
@@ -183,7 +185,7 @@ class CatBoost(Reference):
 
 
 def plain_columns(X: pd.DataFrame) -> pd.DataFrame:
-    """Return numbers and dates as float64, all else as strings without holes."""
+    """Return numbers and dates as float64, all other columns as strings without missing values."""
     return pd.DataFrame({str(name): _plain(column) for name, column in X.items()})
 
 
@@ -193,6 +195,7 @@ def text_columns(Z: pd.DataFrame) -> list[str]:
 
 
 def _plain(column: pd.Series) -> pd.Series:
+    """Return a column as numbers (of seconds, for dates and durations) or as strings."""
     dtype = column.dtype
     if types.is_datetime64_any_dtype(dtype):
         times = column if column.dt.tz is None else column.dt.tz_convert(None)

@@ -1,4 +1,4 @@
-"""Finished runs: a CSV file that survives being cut off, and the predictions beside it."""
+"""Finished runs: a CSV file that stays usable after a crash, and files of predictions."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 COLUMNS: dict[str, type] = {
     **{"model": str, "seed": int},
@@ -23,13 +23,41 @@ COLUMNS: dict[str, type] = {
     **{"fit_seconds": float, "train_rows_per_second": float, "predict_rows_per_second": float},
     **{"estimator": str, "fingerprint": str},
 }
-"""The columns of a table of runs and what they hold."""
+"""Columns of the runs of :func:`compare`, and the types of their values."""
 
 Run = dict[str, Any]
 
 
-def fingerprint(X: pd.DataFrame, y: NDArray[np.int64], protocol: str, time: Any) -> str:
-    """Return sixteen digits that change with the data and the protocol."""
+def fingerprint(X: pd.DataFrame, y: ArrayLike, protocol: str = "", time: Any = None) -> str:
+    """Return sixteen hexadecimal digits that change with the data and with the protocol.
+
+    Written beside every run, they tell runs on other rows from runs on these.
+
+    Parameters
+    ----------
+    X : DataFrame of shape (n_samples, n_features)
+        Columns; their names and order count, the index does not.
+    y : array-like of shape (n_samples,)
+        Labels 0 and 1.
+    protocol : str, default=""
+        What else must be the same, for example the shares of a split.
+    time : array-like of shape (n_samples,), default=None
+        When each row happened; only the order counts.
+
+    Returns
+    -------
+    fingerprint : str
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sk_dynint.comparison import fingerprint
+    >>> X = pd.DataFrame({"site": ["a", "b"]})
+    >>> len(fingerprint(X, [0, 1]))
+    16
+    >>> fingerprint(X, [0, 1]) == fingerprint(X[::-1], [0, 1])
+    False
+    """
     digest = hashlib.blake2b(f"{protocol} {X.shape} {list(X.columns)}".encode(), digest_size=8)
     digest.update(pd.util.hash_pandas_object(X, index=False).to_numpy().tobytes())
     digest.update(np.asarray(y, dtype=np.int64).tobytes())
@@ -38,26 +66,42 @@ def fingerprint(X: pd.DataFrame, y: NDArray[np.int64], protocol: str, time: Any)
     return digest.hexdigest()
 
 
-def frame_of(runs: list[Run]) -> pd.DataFrame:
-    """Return runs as a table."""
-    frame = pd.DataFrame(runs, columns=list(COLUMNS))
-    return frame.astype({name: "str" if kind is str else kind for name, kind in COLUMNS.items()})
-
-
 class RunsFile:
-    """A CSV file of runs; without a path, a list in memory.
+    """A CSV file of finished runs; without a path, a list of runs in memory.
 
-    A run is appended as one line in one write. What a crash left half written at the end of the
-    file is cut off, so that this run counts as not made.
+    A run is a mapping from column names to values. It is appended as one line in one write, so a
+    crash can leave the last line unfinished at most. Such a line is removed when the file is opened
+    again, and its run counts as not made.
 
     Parameters
     ----------
-    path : path, default=None
-        Of the file, which need not be there yet.
-    columns : mapping
-        Their names and what they hold.
+    path : path or None
+        The file; it is created with the first run.
+    columns : mapping of str to type
+        Names of the columns, and the types of their values.
     key : sequence of str
-        Columns that tell a run from others.
+        The columns that identify a run.
+
+    Attributes
+    ----------
+    runs : dict
+        Key of a run, a tuple -> the run.
+
+    Raises
+    ------
+    ValueError
+        If the file has other columns; it is left as it is.
+
+    Examples
+    --------
+    >>> from sk_dynint.comparison import RunsFile
+    >>> file = RunsFile(None, {"model": str, "seed": int, "auc": float}, ["model", "seed"])
+    >>> file.append({"model": "pin", "seed": 0, "auc": 0.75})
+    >>> ("pin", 0) in file.runs, ("pin", 1) in file.runs
+    (True, False)
+    >>> file.to_frame()
+      model  seed   auc
+    0   pin     0  0.75
     """
 
     def __init__(
@@ -76,35 +120,55 @@ class RunsFile:
                     self._keep({name: kind(line[name]) for name, kind in columns.items()})
 
     def _repair(self, path: Path) -> None:
-        """Cut off a line that was not finished; refuse files that are not ours."""
+        """Remove an unfinished last line; refuse a file with another first line."""
         header = _line(self.columns)
         content = path.read_bytes()
         if not (content.startswith(header) or header.startswith(content)):
             raise ValueError(
-                f"{path} is no table of runs: its first line is {content[:60]!r}, "
+                f"{path} is no file of runs: its first line is {content[:60]!r}, "
                 f"not {header[:60]!r}...; choose another file."
             )
         if not content.endswith(b"\n"):
             os.truncate(path, content.rfind(b"\n") + 1)
 
     def _keep(self, run: Run) -> None:
-        self.runs[self.key_of(run)] = run
-
-    def key_of(self, run: Run) -> tuple[Any, ...]:
-        """Return what tells a run from others."""
-        return tuple(run[name] for name in self.key)
+        self.runs[tuple(run[name] for name in self.key)] = run
 
     def append(self, run: Run) -> None:
-        """Write a run down."""
+        """Add a run, and write it to the file at once.
+
+        Parameters
+        ----------
+        run : dict
+            A value for each of the columns.
+        """
         self._keep(run)
         if self.path is not None:
             line = _line(run[name] for name in self.columns)
             new = not self.path.exists() or not self.path.stat().st_size
             _append(self.path, (_line(self.columns) if new else b"") + line)
 
+    def to_frame(self, keys: Iterable[tuple[Any, ...]] | None = None) -> pd.DataFrame:
+        """Return runs as a frame.
+
+        Parameters
+        ----------
+        keys : iterable of tuple, default=None
+            Which runs, in this order; None means all, in the order of the file.
+
+        Returns
+        -------
+        frame : DataFrame
+            A line for each run.
+        """
+        runs = self.runs.values() if keys is None else [self.runs[key] for key in keys]
+        frame = pd.DataFrame(list(runs), columns=list(self.columns))
+        kinds = {name: "str" if kind is str else kind for name, kind in self.columns.items()}
+        return frame.astype(kinds)
+
 
 class ComparedRuns(RunsFile):
-    """Runs of :func:`compare` on one table, by model and seed."""
+    """Runs of :func:`compare` on one frame, by model and seed."""
 
     def __init__(self, path: str | os.PathLike[str] | None, fingerprint: str) -> None:
         super().__init__(path, COLUMNS, ("model", "seed"))
@@ -117,7 +181,7 @@ class ComparedRuns(RunsFile):
                 )
 
     def check(self, model: str, estimator: str) -> None:
-        """Refuse runs of that name with other parameters."""
+        """Raise if the file has runs of a model of this name with other parameters."""
         for run in self.runs.values():
             if run["model"] == model and run["estimator"] != estimator:
                 raise ValueError(
@@ -127,12 +191,15 @@ class ComparedRuns(RunsFile):
 
 
 def predictions_path(folder: str | os.PathLike[str], model: str, seed: int) -> Path:
-    """Return where the predictions of a run are kept."""
+    """Return the file for the predictions of a run."""
     return Path(folder) / f"{quote(model, safe=' ')}-{seed}.npz"
 
 
 def save_predictions(path: Path, fingerprint: str, target: Any, proba: Any) -> None:
-    """Write labels and probabilities of the test rows; all of the file, or none of it."""
+    """Write labels and probabilities of the test rows.
+
+    The file gets its name when it is complete, so a crash leaves no half of it behind.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
@@ -141,7 +208,7 @@ def save_predictions(path: Path, fingerprint: str, target: Any, proba: Any) -> N
 
 
 def load_predictions(path: Path, fingerprint: str) -> tuple[Any, Any]:
-    """Return labels and probabilities of the test rows."""
+    """Return labels and probabilities of the test rows; raise if they are of other data."""
     with np.load(path) as file:
         if str(file["fingerprint"]) != fingerprint:
             raise ValueError(
@@ -152,12 +219,14 @@ def load_predictions(path: Path, fingerprint: str) -> tuple[Any, Any]:
 
 
 def _line(cells: Any) -> bytes:
+    """Return cells as a line of CSV."""
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue().encode()
 
 
 def _append(path: Path, text: bytes) -> None:
+    """Append in a single write, and wait until the file system has it."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     try:
         os.write(descriptor, text)

@@ -1,4 +1,4 @@
-"""Train, validation and test rows: 70 %, 10 % and 20 %."""
+"""Splits of rows in a training, a validation and a test part: 70 %, 10 % and 20 %."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 VALID, TEST = 0.1, 0.2
-_LEAST = 10  # rows of each class that make a stratified split possible
+MIN_ROWS_OF_A_CLASS = 10
+"""With fewer rows of a class, a stratified split may leave it out of a part."""
 
 
 class Parts(NamedTuple):
-    """Row numbers of the parts, in ascending order."""
+    """Row numbers of the training, validation and test part, each in ascending order.
+
+    Attributes
+    ----------
+    train, valid, test : ndarray of int
+        Rows of the part.
+    """
 
     train: NDArray[np.intp]
     valid: NDArray[np.intp]
@@ -22,11 +29,40 @@ class Parts(NamedTuple):
 
 
 def split_at_random(y: NDArray[np.int64], seed: int) -> Parts:
-    """Split so that each part has its share of each class."""
+    """Split rows 70/10/20 at random, with each class in proportion.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        Labels 0 and 1.
+    seed : int
+        The same seed gives the same parts.
+
+    Returns
+    -------
+    parts : Parts
+
+    Raises
+    ------
+    ValueError
+        If a class has fewer than ten rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_dynint.comparison import split_at_random
+    >>> y = np.arange(1_000) % 4 // 3
+    >>> parts = split_at_random(y, seed=0)
+    >>> [len(part) for part in parts]
+    [700, 100, 200]
+    >>> [float(y[part].mean()) for part in parts]
+    [0.25, 0.25, 0.25]
+    """
     least = int(np.bincount(y, minlength=2).min())
-    if least < _LEAST:
+    if least < MIN_ROWS_OF_A_CLASS:
         raise ValueError(
-            f"The rarer class has {least} rows; a split in three parts takes at least {_LEAST}."
+            f"The rarer class has {least} rows; a split in three parts takes at least "
+            f"{MIN_ROWS_OF_A_CLASS}."
         )
     rest, test = train_test_split(np.arange(len(y)), test_size=TEST, stratify=y, random_state=seed)
     train, valid = train_test_split(
@@ -36,7 +72,35 @@ def split_at_random(y: NDArray[np.int64], seed: int) -> Parts:
 
 
 def split_by_time(y: NDArray[np.int64], time: Any) -> Parts:
-    """Split in the order of time; rows of one moment stay together."""
+    """Split rows in the order of time: the first 70 % train, the last 20 % test.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        Labels 0 and 1.
+    time : array-like of shape (n_samples,)
+        When each row happened: dates, numbers, or strings of ISO 8601 dates. Rows of one moment
+        stay in one part, so coarse times shift the shares.
+
+    Returns
+    -------
+    parts : Parts
+
+    Raises
+    ------
+    ValueError
+        If `time` has another length, missing entries, or strings that are no dates; if a part has
+        one class only.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_dynint.comparison import split_by_time
+    >>> days = np.repeat(np.arange(10), 3)
+    >>> parts = split_by_time(np.arange(30) % 2, days)
+    >>> [np.unique(days[part]).tolist() for part in parts]
+    [[0, 1, 2, 3, 4, 5, 6], [7], [8, 9]]
+    """
     moments = _check_time(time, len(y))
     order = np.argsort(moments, kind="stable")
     ordered = moments[order]
@@ -52,6 +116,7 @@ def split_by_time(y: NDArray[np.int64], time: Any) -> Parts:
 
 
 def _check_time(time: Any, n: int) -> NDArray[Any]:
+    """Return for each row the position of its moment among all moments."""
     moments = pd.Series(np.asarray(time))
     if len(moments) != n:
         raise ValueError(f"time has {len(moments)} entries, but X has {n} rows.")
@@ -65,11 +130,11 @@ def _check_time(time: Any, n: int) -> NDArray[Any]:
                 f"time holds strings that are no ISO 8601 dates, such as {moments[0]!r}, and would "
                 "be sorted as text; make them dates first, for example with pd.to_datetime"
             ) from error
-    return pd.factorize(moments, sort=True)[0]  # in ascending order, whatever they are
+    return pd.factorize(moments, sort=True)[0]
 
 
 def _nearest_change(ordered: NDArray[Any], share: float) -> int:
-    """Return the row nearest to a share of the rows before which another moment ended."""
+    """Return where one moment ends and the next begins, as near as possible to a share of rows."""
     cut = round(share * len(ordered))
     moment = ordered[min(cut, len(ordered) - 1)]
     around = (np.searchsorted(ordered, moment, side) for side in ("left", "right"))

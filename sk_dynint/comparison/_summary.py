@@ -1,4 +1,4 @@
-"""What a table of runs says: means, deviations, and differences with their intervals."""
+"""Statistics of runs: means, deviations, and differences with confidence intervals."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ Floats = NDArray[np.float64]
 
 
 class Interval(NamedTuple):
-    """A difference and the bounds of its confidence interval."""
+    """A difference and the bounds of its confidence interval.
+
+    Attributes
+    ----------
+    difference, low, high : float
+        The bounds are NaN where there is no interval.
+    """
 
     difference: float
     low: float
@@ -39,14 +45,14 @@ def summarize(
     Parameters
     ----------
     runs : DataFrame
-        As :func:`compare` returns it; of one table and one split.
+        As :func:`compare` returns them; all on the same data and with the same protocol.
     reference : str, default=None
-        The model from which differences are taken. None: no differences.
+        The model from which differences are taken; None means no differences.
     predictions : path, default=None
         The folder that was given to :func:`compare`. It is read for models that share only one
         seed with the reference.
     confidence : float, default=0.95
-        Of the intervals.
+        Confidence of the intervals.
 
     Returns
     -------
@@ -58,14 +64,15 @@ def summarize(
 
     Notes
     -----
-    *Several seeds.* The differences of the seeds that both models have, paired, with Student's t.
-    Random splits of one table overlap, so their differences are not quite independent: the
-    interval speaks of other splits of this table and tends to be too narrow for other tables. After
-    a split by time, seeds share the test rows, and the interval speaks of the random start alone.
+    *Several seeds.* The interval is that of Student's t for the paired differences of the seeds
+    that both models have. Random splits of the same rows overlap, so their differences are not
+    quite independent: the interval describes other splits of these rows, and tends to be too narrow
+    for other data. After a split by time, all seeds share the test rows, and the interval describes
+    the randomness of the training alone.
 
-    *One seed.* Test rows are the sample: DeLong's covariance of two AUCs, and the paired
-    differences of the rows' logloss, both with the normal distribution. Needs `predictions`; else
-    the bounds are NaN.
+    *One seed.* The interval describes other test rows: by DeLong's covariance of two AUCs, and by
+    the paired differences of the rows' logloss, both with the normal distribution. It needs
+    `predictions`; without them the bounds are NaN.
 
     References
     ----------
@@ -94,7 +101,7 @@ def summarize(
     _check_runs(runs, reference, confidence)
     groups = runs.groupby("model", sort=False)
     columns: dict[str, Any] = {"n_seeds": groups.size()}
-    for name in (*SCORES, *_means(runs)):
+    for name in (*SCORES, *_sizes_and_speeds(runs)):
         if name in runs:
             columns[name] = groups[name].mean()
         if name in runs and name in SCORES:
@@ -112,19 +119,20 @@ def summarize(
     return summary
 
 
-def _means(runs: pd.DataFrame) -> list[str]:
-    """Return the columns of sizes and speeds."""
+def _sizes_and_speeds(runs: pd.DataFrame) -> list[str]:
+    """Return the columns, other than scores, that have a mean."""
     return [name for name in runs if name.startswith("n_parameters_") or "seconds" in name] + [
         name for name in runs if name.endswith("_per_second")
     ]
 
 
 def _check_runs(runs: pd.DataFrame, reference: str | None, confidence: float) -> None:
+    """Raise if an argument of :func:`summarize` is wrong."""
     if absent := [name for name in ("model", "seed", *COMPARED) if name not in runs]:
         raise ValueError(f"runs has no column {absent[0]!r}; it has {list(runs)}.")
     if "fingerprint" in runs and runs["fingerprint"].nunique() > 1:
         raise ValueError(
-            f"runs are of {runs['fingerprint'].nunique()} tables or splits; summarize one at a "
+            f"runs are of {runs['fingerprint'].nunique()} data sets or splits; summarize one at a "
             "time (column 'fingerprint' tells them apart)."
         )
     if (repeated := runs.duplicated(["model", "seed"])).any():
@@ -146,7 +154,7 @@ def _compare(
     predictions: str | PathLike[str] | None,
     confidence: float,
 ) -> Interval:
-    """Return the difference of a model from the reference in a score."""
+    """Return the difference of a score of a model from that of the reference."""
     if model == reference:
         return Interval(0.0, np.nan, np.nan)
     scores = runs.pivot(index="seed", columns="model", values=score)
@@ -165,7 +173,28 @@ def _compare(
 
 
 def paired_t(differences: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Return the mean of differences, with Student's interval."""
+    """Return the mean of differences, with the interval of Student's t.
+
+    Parameters
+    ----------
+    differences : array-like of shape (n_seeds,)
+        Score of a model minus that of the reference, one for each seed. (Plain scores give the
+        interval of their mean.)
+    confidence : float, default=0.95
+        Probability that the interval covers the expectation.
+
+    Returns
+    -------
+    interval : Interval
+        The bounds are NaN if there are fewer than two differences.
+
+    Examples
+    --------
+    >>> from sk_dynint.comparison import paired_t
+    >>> difference, low, high = paired_t([0.002, 0.001, 0.003])
+    >>> print(f"{difference:.4f} ({low:.4f} to {high:.4f})")
+    0.0020 (-0.0005 to 0.0045)
+    """
     d = np.asarray(differences, dtype=np.float64)
     if len(d) < 2:
         return Interval(float(d.mean()) if len(d) else np.nan, np.nan, np.nan)
@@ -193,7 +222,7 @@ def delong(y: ArrayLike, p: Floats, p_reference: Floats, confidence: float = 0.9
 
 
 def _shares(positive: NDArray[np.bool_], scores: Floats) -> Floats:
-    """Return the share of the other class that each row is on the right side of."""
+    """Return for each row the share of the other class on the right side of it in the ranking."""
     ranks = rankdata(scores)
     shares = np.empty(len(scores))
     for rows, right in ((positive, 1), (~positive, -1)):
@@ -220,4 +249,5 @@ def row_logloss(y: ArrayLike, p: Floats) -> Floats:
 
 
 def _around(middle: float, half: float) -> Interval:
+    """Return an interval by its middle and half its width."""
     return Interval(float(middle), float(middle - half), float(middle + half))

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from sk_dynint import compare, summarize
+from sk_dynint.comparison import RunsFile
 from sk_dynint.comparison._runs import _append
 from tests.comparison.conftest import Recorder
 
@@ -108,7 +109,7 @@ def test_other_parameters_under_the_same_name_are_refused(table, out):
 def test_foreign_files_are_refused_and_left_alone(table, out, content):
     out.write_text(content + "" if content != "model" else "model;seed")
     before = out.read_bytes()
-    with pytest.raises(ValueError, match=r"is no table of runs: its first line is b'"):
+    with pytest.raises(ValueError, match=r"is no file of runs: its first line is b'"):
         compare(*table, {"a": Recorder()}, out=out)
     assert out.read_bytes() == before
 
@@ -128,3 +129,18 @@ def test_predictions_are_kept_and_missing_ones_made(table, out, tmp_path, log):
     assert summary["auc_low"].notna().tolist() == [False, True]
     with pytest.raises(ValueError, match="predictions of other data or another split"):
         summarize(runs.assign(fingerprint="0"), "a", predictions=folder)
+
+
+def test_runs_come_back_as_a_frame_with_the_types_of_the_columns(tmp_path):
+    columns = {"model": str, "seed": int, "auc": float}
+    file = RunsFile(tmp_path / "runs.csv", columns, ["model", "seed"])
+    for model, seed in [("a", 0), ("b", 0), ("a", 1)]:
+        file.append({"model": model, "seed": seed, "auc": seed + 0.5})
+    again = RunsFile(tmp_path / "runs.csv", columns, ["model", "seed"])
+    pd.testing.assert_frame_equal(again.to_frame(), file.to_frame())
+    some = again.to_frame([("a", 1), ("a", 0)])
+    assert some.to_numpy().tolist() == [["a", 1, 1.5], ["a", 0, 0.5]]
+    assert [dtype.kind for dtype in some.dtypes[1:]] == ["i", "f"]
+    empty = RunsFile(None, columns, ["model", "seed"]).to_frame()
+    assert list(empty) == list(columns)
+    assert empty.empty

@@ -8,7 +8,8 @@ from scipy import stats
 from sklearn.metrics import log_loss, roc_auc_score
 
 from sk_dynint import ComparisonDisplay, compare, summarize
-from sk_dynint.comparison._summary import delong, paired_logloss, paired_t, row_logloss
+from sk_dynint.comparison import paired_t
+from sk_dynint.comparison._summary import delong, paired_logloss, row_logloss
 from tests.comparison.conftest import Recorder
 
 mpl.use("Agg")
@@ -139,7 +140,7 @@ def test_wrong_runs():
         (runs, {"confidence": 1}, "confidence must be between 0 and 1, got 1"),
         (runs.drop(columns="seed"), {}, "no column 'seed'"),
         (pd.concat([runs, runs]), {}, "more than one line of 'pin' with seed 0"),
-        (runs.assign(fingerprint=runs["seed"]), {}, "of 4 tables or splits"),
+        (runs.assign(fingerprint=runs["seed"]), {}, "of 4 data sets or splits"),
     ]:
         with pytest.raises(ValueError, match=message):
             summarize(wrong, **options)

@@ -11,15 +11,17 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "paper"))
 
 import experiments
+import results
+import runner
 from spaces import DYNAMIC
 
 ROOT = Path(__file__).parents[2]
 
 
-def make_results(names, data="synthetic", grid="quick", seeds=2):
-    """Runs of experiments that nobody made: scores are random."""
+def make_up(names, data="synthetic", grid="quick", seeds=2):
+    """Runs with random scores, for tests that need no training."""
     rng = np.random.default_rng(0)
-    pairs = experiments.plan(experiments.Task(data, None, names), grid)
+    pairs = runner.plan(runner.Task(data, None, names), grid)
     return pd.DataFrame([_line(rng, data, grid, *pair, s) for pair in pairs for s in range(seeds)])
 
 
@@ -29,7 +31,7 @@ def _line(rng, data, grid, model, config, seed):
     values = [[1.0, 0.5, 0.1]] * config.get("n_layers", 1) if model == "pin" else []
     return {
         **{"data": data, "grid": grid, "model": model, "seed": seed},
-        **{"config": experiments.text_of(grid, config)},
+        **{"config": results.text_of(grid, config)},
         **{"n_train": 70, "n_valid": 10, "n_test": 20, "n_parameters": 5.0, "n_steps": 30.0},
         **{"valid_auc": auc, "valid_logloss": logloss, "auc": auc, "logloss": logloss},
         **{
@@ -44,9 +46,9 @@ def _line(rng, data, grid, model, config, seed):
 
 
 @pytest.fixture(scope="session")
-def results():
-    """Runs of all experiments, two seeds."""
-    return make_results(tuple(experiments.EXPERIMENTS))
+def runs():
+    """Runs of all experiments with two seeds, scores made up."""
+    return make_up(tuple(experiments.EXPERIMENTS))
 
 
 @pytest.fixture
@@ -61,4 +63,4 @@ def tiny(monkeypatch):
         ]
 
     monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", plan)
-    return experiments.Task("synthetic", None, ("tiny",))
+    return runner.Task("synthetic", None, ("tiny",))

@@ -1,33 +1,34 @@
 """examples/paper: runs are made once, whatever happens in between."""
 
 import data_sets
-import experiments
 import numpy as np
 import pandas as pd
 import pytest
+import results
+import runner
 
 SCORES = ["model", "config", "seed", "valid_logloss", "auc", "logloss", "n_steps", "history"]
 
 
 def run(task, out, **params):
     options = {"seeds": [0, 1], "rows": 300, "say": lambda text: None}
-    return experiments.run_tasks([task], out, **options | params)
+    return runner.run_tasks([task], out, **options | params)
 
 
 @pytest.fixture
 def counted(monkeypatch):
     """Runs that were made; raises once when there are `fatal` of them."""
-    made, make_run = [], experiments.make_run
+    made, make_run = [], runner.make_run
 
-    def make(model, config, table, seed):
+    def make(model, config, rows, seed):
         if len(made) == make.fatal:
             make.fatal = None
             raise KeyboardInterrupt
         made.append((model, str(config), seed))
-        return make_run(model, config, table, seed)
+        return make_run(model, config, rows, seed)
 
     make.fatal = None
-    monkeypatch.setattr(experiments, "make_run", make)
+    monkeypatch.setattr(runner, "make_run", make)
     return made, make
 
 
@@ -46,7 +47,7 @@ def test_killed_and_resumed_is_the_same_as_undisturbed(tiny, counted, tmp_path):
     assert len(made) == 5 + 2
     assert len(set(made)) == 6
     pd.testing.assert_frame_equal(resumed[SCORES], whole[SCORES])
-    from_file = experiments.frame_of(experiments.Store(out))
+    from_file = results.PaperRuns(out).to_frame()
     pd.testing.assert_frame_equal(from_file[SCORES], whole[SCORES])
     made.clear()
     run(tiny, out)
@@ -55,18 +56,18 @@ def test_killed_and_resumed_is_the_same_as_undisturbed(tiny, counted, tmp_path):
 
 def test_choice_looks_at_validation_only_and_waits_for_all_configurations(tiny, tmp_path):
     runs = run(tiny, tmp_path / "runs.csv")
-    best = experiments.chosen(runs, "tiny", "synthetic", "quick")
+    best = results.chosen(runs, "tiny", "synthetic", "quick")
     assert best[["group", "seed"]].values.tolist() == [["LR", 0], ["LR", 1], ["da", 0], ["da", 1]]
     for _, line in best.iterrows():
         first = runs[(runs["model"] == line["model"]) & (runs["seed"] == 0)]
         assert len(first) == 2
         assert line["config"] == first["config"][first["valid_logloss"].idxmin()]
     worse = runs.assign(auc=np.nan, logloss=-runs["logloss"])
-    again = experiments.chosen(worse, "tiny", "synthetic", "quick")
+    again = results.chosen(worse, "tiny", "synthetic", "quick")
     assert again["config"].tolist() == best["config"].tolist()
-    fewer = experiments.chosen(runs.iloc[:-1], "tiny", "synthetic", "quick")
+    fewer = results.chosen(runs.iloc[:-1], "tiny", "synthetic", "quick")
     assert fewer[["group", "seed"]].values.tolist() == [["LR", 0], ["LR", 1], ["da", 0]]
-    open_still = experiments.chosen(runs.iloc[1:], "tiny", "synthetic", "quick")
+    open_still = results.chosen(runs.iloc[1:], "tiny", "synthetic", "quick")
     assert set(open_still["group"]) == {"da"}
 
 
@@ -79,8 +80,8 @@ def test_other_rows_are_refused(tiny, tmp_path):
 def test_a_foreign_file_is_refused_and_left_alone(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("a,b\n1,2\n")
-    with pytest.raises(ValueError, match="no table of runs"):
-        experiments.Store(path)
+    with pytest.raises(ValueError, match="no file of runs"):
+        results.PaperRuns(path)
     assert path.read_text() == "a,b\n1,2\n"
 
 
@@ -91,22 +92,24 @@ def test_a_run_that_diverges_is_written_down_and_not_chosen(tiny, tmp_path, monk
     monkeypatch.setattr("sk_dynint._base.BaseCTRClassifier.fit", explode)
     runs = run(tiny, tmp_path / "runs.csv")
     assert runs["error"].str.startswith("the training loss became nan").all()
-    assert experiments.chosen(runs, "tiny", "synthetic", "quick").empty
+    assert results.chosen(runs, "tiny", "synthetic", "quick").empty
 
 
 def test_parts_and_encoding():
     X, y = data_sets.load("synthetic", rows=400)
-    table = experiments.Table("synthetic", "paper", X, y)
-    parts = table.split(0)
+    rows = runner.Rows("synthetic", "paper", X, y)
+    parts = rows.split(0)
     assert parts.test.tolist() == list(range(320, 400))  # the last 20 %
     assert [len(part) for part in parts] == [280, 40, 80]
     assert np.sort(np.concatenate(parts)).tolist() == list(range(400))
-    encoder, codes, labels = table.encoded(0)
-    assert table.encoded(0)[1] is codes  # once for all models
-    assert codes["train"].shape == (280, 39)
+    data, labels = rows.encoded(0)
+    assert rows.encoded(0)[0] is data  # once for all models
+    assert data["train"].shape == (280, 39)
     assert len(labels["valid"]) == 40
-    assert (codes["test"].max(0) < encoder.cardinalities_).all()
-    flights = experiments.Table("flights", "quick", *data_sets.load("flights", rows=400))
+    encoder = data["test"].encoder
+    assert (data["train"].indices.max(0) == encoder.cardinalities_ - 1).all()  # its own levels
+    assert (data["test"].indices.max(0) < encoder.cardinalities_).all()
+    flights = runner.Rows("flights", "quick", *data_sets.load("flights", rows=400))
     assert flights.split(0).test.tolist() != flights.split(1).test.tolist()
 
 

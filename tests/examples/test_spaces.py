@@ -5,6 +5,8 @@ import itertools
 import experiments
 import pytest
 from published import NAMES, PUBLISHED
+from results import text_of
+from runner import make_estimator
 from spaces import (
     DYNAMIC,
     MIN_COUNT,
@@ -60,7 +62,7 @@ def test_models_are_tuned_equally(grid):
         cells = table(grid, "criteo")
         assert len({len(cell.configs) for cell in cells}) == 1
         for cell in cells:
-            texts = {experiments.text_of(grid, config) for config in cell.configs}
+            texts = {text_of(grid, config) for config in cell.configs}
             assert len(texts) == len(cell.configs)
 
 
@@ -81,7 +83,7 @@ def test_more_configurations_extend_fewer(model):
 def test_every_configuration_makes_an_estimator(grid, name):
     for cell in experiments.EXPERIMENTS[name](grid, "criteo"):
         for config in cell.configs:
-            classifier = experiments.make_estimator(cell.model, config, grid, 100)
+            classifier = make_estimator(cell.model, config, grid, 100)
             assert type(classifier) is type(make_model(cell.model))
             classifier._make_body()
 
@@ -115,8 +117,8 @@ def test_table2_has_no_dnn_and_shares_the_other_runs():
 
 def test_short_passes_are_evaluated_once():
     config = configurations("paper", "da", 1)[0]
-    assert experiments.make_estimator("da", config, "paper", 17).eval_every == 17
-    assert experiments.make_estimator("da", config, "paper", 7_800).eval_every == 2000
-    assert experiments.make_estimator("da", config, "paper", 17).embedding_optimizer_params == {
+    assert make_estimator("da", config, "paper", 17).eval_every == 17
+    assert make_estimator("da", config, "paper", 7_800).eval_every == 2000
+    assert make_estimator("da", config, "paper", 17).embedding_optimizer_params == {
         "lr": config["lr"]
     }
