@@ -118,7 +118,7 @@ class Rows(NamedTuple):
 
 
 def check_columns(estimator: Any, X: Any, *, reset: bool) -> Any:
-    """Check raw columns or encoded data; set the estimator's number and names of them if `reset`."""
+    """Check raw columns or encoded data; with `reset`, set number and names of the features."""
     if not isinstance(X, EncodedData):
         return check_table(estimator, X, reset=reset)
     for name in ("n_features_in_", "feature_names_in_") if reset else ():

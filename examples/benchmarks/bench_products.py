@@ -19,7 +19,7 @@ from peers import BATCH, DIM, seconds
 
 from sk_dynint import DynIntClassifier
 from sk_dynint.datasets import make_ctr_classification
-from sk_dynint.engine import Engine
+from sk_dynint.engine import Batch, Engine
 
 SHAPES = {1: (4096, 40, 120), 4: (1024, 156, 468), 16: (1024, 624, 1872)}
 
@@ -59,9 +59,10 @@ def gradient_times(engine, data):
             indices = torch.from_numpy(data.indices[chosen])
             target = torch.from_numpy(np.asarray(data.y)[chosen])
             for name in times:
-                for kernel in engine.learners:
+                for kernel in engine.training_kernels:
                     kernel.by_onednn = name == "oneDNN"
-                work = partial(engine.gradients, indices, target, torch.ones(BATCH))
+                batch = Batch(indices, target, torch.ones(BATCH))
+                work = partial(engine.gradients, batch)
                 times[name].append(1e3 * seconds(work))
     return [np.median(all_times[2:]) for all_times in times.values()]
 
@@ -72,7 +73,7 @@ def main():
     parser.add_argument("--rows", type=int, default=800_000)
     args = parser.parse_args()
     data, _ = encode(*make_ctr_classification(args.rows, random_state=0), 2)
-    chosen = make_engine("pin", 1, data).learners[0].by_onednn
+    chosen = make_engine("pin", 1, data).training_kernels[0].by_onednn
     print(f"sk_dynint takes {'oneDNN' if chosen else 'torch.mm'} on this processor.\n")
 
     n_threads = torch.get_num_threads()
