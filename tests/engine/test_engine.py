@@ -100,11 +100,13 @@ def test_logits_are_those_of_the_module(variant, n_threads):
 @given(rows=st.lists(st.integers(0, 20), min_size=1, max_size=60))
 @settings(max_examples=50, deadline=None)
 def test_rows_grouped_by_value(rows):
-    touched, order, starts = group_rows(torch.tensor(rows))
+    places = torch.randperm(2 * len(rows))[: len(rows)].sort().values
+    touched, order, starts = group_rows(torch.tensor(rows), places, 2 * len(rows))
     assert touched.tolist() == sorted(set(rows))
     groups = np.split(order.numpy(), starts[1:])
     assert [g.tolist() for g in groups] == [
-        [i for i, row in enumerate(rows) if row == value] for value in touched.tolist()
+        [place for place, row in zip(places.tolist(), rows, strict=True) if row == value]
+        for value in touched.tolist()
     ]
 
 
