@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Tags, check_random_state
@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from sk_dynint._body import Body
-from sk_dynint._continuing import check_unchanged
+from sk_dynint._continuing import check_unchanged, fixed_parameters
 from sk_dynint._loss import BinaryCrossEntropy
 from sk_dynint._process import seeded
 from sk_dynint._rows import Rows, check_columns, encode, encoder_for
@@ -50,7 +50,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     encoder: Any
     net_: CTRNet
-    _built_with: BaseCTRClassifier
+    _built_with: dict[str, Any]
     loss = BinaryCrossEntropy()
     orthogonal_penalty: float = 0.0
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -256,16 +256,15 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         exact: bool = False,
     ) -> CTRNet:
         """Build the module and its optimizer; `exact` asks for float64."""
-        _, target, weight = data.batch()
         module_options = {
             "cardinalities": self.encoder_.cardinalities_,
             "embedding_dim": self._embedding_dim(),
             "make_body": make_body,
-            "base_logit": self.loss.base_logit(target.numpy(), weight.numpy()),
+            "base_logit": self.loss.base_logit(data.targets(), data.weights()),
             "init_std": self._init_std(),
             "oov": self.oov,
         }
-        self._built_with = clone(self)
+        self._built_with = fixed_parameters(self)
         return CTRNet.built(
             module_options,
             self._optimizer_policy(),

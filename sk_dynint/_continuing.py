@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 FREE_PARAMETERS = {
     *("lr", "optimizer_params", "embedding_optimizer_params", "orthogonal_penalty", "precision"),
@@ -17,17 +17,17 @@ FREE_PARAMETERS = {
 """Parameters that may change between calls of `fit` with warm start, and of `partial_fit`."""
 
 
-def check_unchanged(estimator: BaseEstimator, built_with: BaseEstimator) -> None:
-    """Refuse to go on with a net that was built with other parameters.
+def fixed_parameters(estimator: BaseEstimator) -> dict[str, Any]:
+    """Copy the parameters that may not change, for :func:`check_unchanged`."""
+    return {
+        name: clone(value, safe=False)
+        for name, value in estimator.get_params().items()
+        if name not in FREE_PARAMETERS
+    }
 
-    Parameters
-    ----------
-    estimator : BaseEstimator
-        The estimator as it is.
-    built_with : BaseEstimator
-        A clone of it from the time when its net was built.
-    """
-    before = built_with.get_params()
+
+def check_unchanged(estimator: BaseEstimator, before: dict[str, Any]) -> None:
+    """Refuse to go on with a net that was built with other parameters."""
     for name, value in estimator.get_params().items():
         if name not in FREE_PARAMETERS and not _same(value, before.get(name)):
             raise ValueError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from torch import Tensor, nn, sigmoid
 from torch.nn import functional
@@ -39,9 +39,9 @@ class BinaryCrossEntropy(nn.Module):
         """Gradient of the sum with respect to the logit of each row."""
         return sigmoid(logit, out=out).sub_(target).mul_(weight)
 
-    def base_logit(self, target: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
+    def base_logit(self, target: ArrayLike, weight: ArrayLike) -> float:
         """Constant logit of the least loss: the log-odds of the weighted mean of the targets."""
-        rate = np.average(target, weights=weight).clip(1e-6, 1 - 1e-6)
+        rate = np.average(np.asarray(target), weights=np.asarray(weight)).clip(1e-6, 1 - 1e-6)
         return float(np.log(rate / (1 - rate)))
 
     def predict_proba(self, logit: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from torch import Tensor
 
 from sk_dynint.engine import Batch
@@ -57,26 +58,24 @@ class EncodedData:
 
     def __init__(
         self,
-        indices: ArrayLike | Tensor,
-        target: ArrayLike | Tensor | None = None,
-        weight: ArrayLike | Tensor | None = None,
+        indices: ArrayLike,
+        target: ArrayLike | None = None,
+        weight: ArrayLike | None = None,
         *,
         encoder: Any = None,
     ) -> None:
-        self.indices = _tensor(indices)
-        self.target = None if target is None else _tensor(target)
-        self.weight = None if weight is None else _tensor(weight)
+        self.indices = np.asarray(indices)
+        self.target = None if target is None else np.asarray(target)
+        self.weight = None if weight is None else np.asarray(weight)
         self.encoder = encoder
-        if self.indices.ndim != 2 or self.indices.is_floating_point():
+        if self.indices.ndim != 2 or self.indices.dtype.kind not in "iu":
             raise ValueError(
-                f"indices have shape {tuple(self.indices.shape)} and type {self.indices.dtype}; "
+                f"indices have shape {self.indices.shape} and type {self.indices.dtype}; "
                 "they must be integers (n_samples, n_fields)"
             )
         for name, values in (("target", self.target), ("weight", self.weight)):
             if values is not None and values.shape != (len(self),):
-                raise ValueError(
-                    f"{name} has shape {tuple(values.shape)}, but there are {len(self)} rows"
-                )
+                raise ValueError(f"{name} has shape {values.shape}, but there are {len(self)} rows")
         if encoder is not None:
             check_indices(self.indices, encoder.cardinalities_)
 
@@ -92,62 +91,70 @@ class EncodedData:
         """Select rows by a slice, positions or a mask."""
         if isinstance(rows, tuple):  # scikit-learn indexes arrays by X[rows, ...]
             rows = rows[0]
-        if not isinstance(rows, slice):
-            rows = torch.as_tensor(np.asarray(rows))
         target, weight = (None if t is None else t[rows] for t in (self.target, self.weight))
         return self._replaced(self.indices[rows], target, weight)
 
     def with_target(self, target: ArrayLike, weight: ArrayLike) -> EncodedData:
         """Return the same rows with targets and weights."""
-        return self._replaced(self.indices, _tensor(target), _tensor(weight))
+        return self._replaced(self.indices, np.asarray(target), np.asarray(weight))
 
     def sorted(self) -> EncodedData:
         """Return the rows in an order that does not depend on the present one."""
-        order = np.lexsort((self.batch().target.numpy(), *self.indices.numpy().T))
-        return self[order]
+        return self[np.lexsort((self.targets(), *self.indices.T))]
 
-    def to(self, dtype: torch.dtype) -> EncodedData:
+    def astype(self, dtype: DTypeLike) -> EncodedData:
         """Return the same rows with targets and weights in another precision."""
-        return self._replaced(self.indices, *self.batch().to(torch.empty(0, dtype=dtype))[1:])
+        with np.errstate(over="ignore"):  # a weight that becomes infinite shows in the loss
+            target, weight = self.targets().astype(dtype), self.weights().astype(dtype)
+        return self._replaced(self.indices, target, weight)
 
+    def weights(self) -> NDArray[np.floating]:
+        """Return the weights; rows without weights have weight 1."""
+        return np.ones(len(self)) if self.weight is None else self.weight
+
+    @cached_property
     def batch(self) -> Batch:
-        """Return all rows; rows without weights have weight 1."""
-        if self.target is None:
-            raise ValueError("these rows have no target, so that nothing can be learnt from them")
-        weight = torch.ones_like(self.target) if self.weight is None else self.weight
-        return Batch(self.indices, self.target, weight)
+        """All rows as tensors, which share the memory of the arrays."""
+        arrays = self.indices, self.targets(), self.weights()
+        return Batch(*(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays))
 
     def take(self, rows: slice | Tensor) -> Batch:
-        """Return the rows at the given positions."""
+        """Return the rows at the given positions as tensors."""
         if isinstance(rows, slice):
-            return Batch(*(t[rows] for t in self.batch()))
-        return Batch(*(t.index_select(0, rows) for t in self.batch()))
+            return Batch(*(t[rows] for t in self.batch))
+        return Batch(*(t.index_select(0, rows) for t in self.batch))
 
-    def _replaced(
-        self, indices: Tensor, target: Tensor | None, weight: Tensor | None
-    ) -> EncodedData:
+    def targets(self) -> NDArray[np.floating]:
+        """Return the targets, or say that there are none."""
+        if self.target is None:
+            raise ValueError("these rows have no target, so that nothing can be learnt from them")
+        return self.target
+
+    def _replaced(self, indices: Any, target: Any, weight: Any) -> EncodedData:
         """Return other rows of the same encoder, without checking them again."""
         new = object.__new__(EncodedData)
         new.indices, new.target, new.weight, new.encoder = indices, target, weight, self.encoder
         return new
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the tensors, which are the same numbers, out of copies and pickles."""
+        return {name: value for name, value in vars(self).items() if name != "batch"}
 
-def check_indices(indices: Tensor, cardinalities: ArrayLike) -> None:
+
+def check_indices(indices: NDArray[np.integer], cardinalities: ArrayLike) -> None:
     """Refuse field indices that an embedding table of these cardinalities does not have."""
-    sizes = torch.as_tensor(cardinalities)
+    sizes = np.asarray(cardinalities)
     if indices.shape[1] != len(sizes):
         raise ValueError(
             f"indices have {indices.shape[1]} columns, but the encoder has {len(sizes)} fields"
         )
-    wrong = ((indices < 0) | (indices >= sizes.to(indices.device))).nonzero()
-    if len(wrong):
-        row, field = wrong[0].tolist()
+    if not len(indices):
+        return
+    wrong = (indices.min(0) < 0) | (indices.max(0) >= sizes)
+    if wrong.any():
+        field = int(wrong.argmax())
+        column = indices[:, field]
+        row = int(((column < 0) | (column >= sizes[field])).argmax())
         raise ValueError(
-            f"field {field} has indices 0 to {int(sizes[field]) - 1}, but row {row} has "
-            f"{int(indices[row, field])}"
+            f"field {field} has indices 0 to {sizes[field] - 1}, but row {row} has {column[row]}"
         )
-
-
-def _tensor(values: ArrayLike | Tensor) -> Tensor:
-    """Return a tensor that shares memory with the array where it can."""
-    return values if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))

@@ -143,8 +143,7 @@ class CTRNet(NeuralNet):
             self.initialize()
         data = self._encoded(X)
         if y is not None:
-            weight = np.ones(len(data)) if data.weight is None else data.weight
-            data = data.with_target(np.asarray(y, dtype=np.float64), weight)
+            data = data.with_target(np.asarray(y, dtype=np.float64), data.weights())
         size = min(self.batch_size, len(data))
         steps = -(-len(data) // size)
         run = Run.planned(
@@ -256,7 +255,7 @@ class CTRNet(NeuralNet):
         if run.sklearn_callbacks is not None:
             with run.averaged():
                 self.stop_requested_ |= run.sklearn_callbacks.end(self.history)
-        self.history[-1]["batches"] = []  # records of single batches would grow without end
+        del self.history[-1]["batches"][:-1]  # records of single batches would grow without end
 
     def run_single_epoch(
         self, iterator: Iterable[Batch], training: bool, prefix: str, *args: Any, **kwargs: Any
@@ -308,6 +307,9 @@ class CTRNet(NeuralNet):
                 f"lower lr (got lr={self.lr}), or raise beta or l2"
             )
         name = f"{prefix}_loss"
+        if not self.history[-1]["batches"]:  # skorch's callbacks expect one
+            self.history.new_batch()
+            self.history.record_batch(name, loss)
         earlier = [row[name] for row in self.history[:-1] if name in row]
         self.history.record(f"{prefix}_batch_count", len(losses))
         self.history.record(name, loss)
@@ -346,7 +348,7 @@ class CTRNet(NeuralNet):
         if training:
             self.module_.train()
             try:
-                logits = self.module_(self._encoded(X).indices.to(self.device))
+                logits = self.module_(torch.as_tensor(self._encoded(X).indices).to(self.device))
             finally:
                 self.module_.eval()
         else:
@@ -368,6 +370,8 @@ class CTRNet(NeuralNet):
 
     def _encoded(self, X: EncodedData | ArrayLike | Tensor) -> EncodedData:
         """Take a matrix of field indices for encoded data; check the indices."""
+        if isinstance(X, Tensor):
+            X = X.cpu().numpy()
         data = X if isinstance(X, EncodedData) else EncodedData(X)
         check_indices(data.indices, self.module__cardinalities)
         return data

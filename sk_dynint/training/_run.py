@@ -110,15 +110,15 @@ class Run:
         sklearn_callbacks : SklearnCallbacks, default=None
             scikit-learn's callbacks.
         """
-        dtype, average = engine.module.bias.dtype, None
+        dtype, average = str(engine.module.bias.dtype).removeprefix("torch."), None
         if averaging is not None:
             average = WeightAverage(engine.module, averaging, max(1, schedule.steps_in_pass // 20))
         return cls(
             engine,
-            Batches(data.to(dtype), schedule, seed if shuffle else None),
+            Batches(data.astype(dtype), schedule, seed if shuffle else None),
             seed,
-            min(schedule.batch_size, len(data)) * float(data.batch().weight.mean()),
-            valid=None if valid is None else valid.to(dtype),
+            min(schedule.batch_size, len(data)) * float(data.weights().mean()),
+            valid=None if valid is None else valid.astype(dtype),
             average=average,
             best=None if valid is None else KeepBest(metric, patience),
             progress=StepProgress(schedule.n_steps) if progress else None,
