@@ -233,11 +233,6 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def _check_rows(self, X: Any, y: Any, sample_weight: Any, classes: Any, *, reset: bool) -> Rows:
         """Check columns, labels and weights; set `classes_`."""
-        if y is None:
-            raise ValueError(
-                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
-                "is None."
-            )
         X = check_columns(self, X, reset=reset)
         rows, self.classes_ = Rows.checked(X, y, sample_weight, classes)
         return rows

@@ -46,6 +46,8 @@ class Rows(NamedTuple):
         rows : Rows
         classes : ndarray of shape (2,)
         """
+        if y is None:
+            raise ValueError("This estimator requires y to be passed, but the target y is None.")
         y = column_or_1d(y, warn=True)
         check_consistent_length(X, y)
         if n_missing := int(pd.isna(y).sum()):

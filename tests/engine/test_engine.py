@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,12 +13,15 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from sk_dynint import BaselineClassifier, DynIntClassifier
+from sk_dynint._loss import BinaryCrossEntropy
 from sk_dynint._module import CTRModule
 from sk_dynint._process import one_thread
+from sk_dynint.baselines import DNNBody
 from sk_dynint.engine import Batch, Engine
 from sk_dynint.engine._engine import group_rows
 from sk_dynint.engine._threads import Workers
 from sk_dynint.interactions import VARIANTS, InteractionStack
+from sk_dynint.optim import FTRL
 from tests.conftest import fast, make_clicks
 from tests.references import randomize
 from tests.test_module import SumBody
@@ -85,6 +89,50 @@ def test_penalty_counts_once_for_each_unit_of_weight(variant):
     Engine(module, penalty=0.1, n_threads=2).gradients(rows)
     for p, expected in zip(module.parameters(), gradients, strict=True):
         torch.testing.assert_close(p.grad.to_dense(), expected)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_gradient_of_the_penalty_does_not_depend_on_the_mode(variant):
+    """The layers compute their penalty in training only: the engine sees to that itself."""
+    rows = make_rows()
+    norms = []
+    for penalty in (0.0, 0.5):
+        found = []
+        for training in (True, False):
+            module = make_module(variant).train(training)
+            Engine(module, penalty=penalty).gradients(rows)
+            found.append([p.grad.to_dense() for p in module.parameters()])
+        assert all(map(torch.equal, *found))
+        norms.append(sum(float(g.square().sum()) for g in found[1]))
+    assert (norms[0] != norms[1]) == (variant in ("dgp", "dwp"))
+
+
+def test_logits_are_those_of_evaluation():
+    """Dropout is off, in whatever mode the module was left."""
+    module = CTRModule(CARDINALITIES, 4, partial(DNNBody, hidden_units=(9,), dropout=0.5)).train()
+    indices = make_rows().indices
+    one, two = (Engine(module.train()).logits(indices) for _ in range(2))
+    assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize("optimizer", [FTRL, torch.optim.SGD])
+def test_a_step_is_gradients_then_optimizer(optimizer):
+    """Its sums are of the batch before the step; parameters without a gradient keep none."""
+    rows = make_rows()
+    stepped, by_hand = (make_module(sparse=optimizer is FTRL) for _ in range(2))
+    seen = []
+    engine = Engine(stepped, optimizer(stepped.parameters(), lr=1e-3))
+    sums = engine.step(rows, on_gradients=lambda: seen.append(stepped.bias.grad.clone()))
+    logit = Engine(by_hand).gradients(rows)
+    assert torch.equal(seen[0], by_hand.bias.grad)
+    optimizer(by_hand.parameters(), lr=1e-3).step()
+    for p, expected in zip(stepped.parameters(), by_hand.parameters(), strict=True):
+        assert torch.equal(p, expected)
+    assert torch.equal(sums.logit, logit)
+    torch.testing.assert_close(sums.loss, BinaryCrossEntropy()(logit, rows.target, rows.weight))
+    assert sums.weight == rows.weight.sum()
+    evaluated = engine.evaluate(rows)
+    assert evaluated.loss < sums.loss
 
 
 @pytest.mark.parametrize("n_threads", [1, 3])
