@@ -124,7 +124,7 @@ class BaselineClassifier(BaseCTRClassifier):
         Standard deviation of the table's normal start; None means 0.1/√D, and 0 for "lr".
     oov : {"train", "zero"}, default="train"
         What index 0 (rare or unseen) and 1 (missing) mean: rows of the table like any other, or
-        the zero vector.
+        the zero vector as in the authors' code.
     encoder : transformer, default=None
         None means ``FieldEncoder()``; `set_params` reaches its parameters as ``encoder__min_count``
         and the like either way.  A ``sklearn.frozen.FrozenEstimator`` is used as it was fitted.
@@ -151,8 +151,8 @@ class BaselineClassifier(BaseCTRClassifier):
         overfitting.
     averaging : float, default=8.0
         γ of the polynomial-decay average of the weights, which is what is validated and kept: about
-        the last 1/(γ + 1) of the steps counts.  None keeps the last weights, and so does batch
-        norm, whose statistics belong to them.
+        the last 1/(γ + 1) of the steps counts.  None keeps the last weights, and so do models with
+        batch norm, because its statistics are those of the last weights.
     eval_every : int, default=None
         Steps between two evaluations; None means four in a pass with validation rows, but at least
         8 steps, and one in a pass without.  The paper evaluates every 2,000 steps.

@@ -89,13 +89,14 @@ class DynIntClassifier(BaseCTRClassifier):
         overfitting.
     averaging : float, default=8.0
         γ of the polynomial-decay average of the weights, which is what is validated and kept: about
-        the last 1/(γ + 1) of the steps counts.  None keeps the last weights.
+        the last 1/(γ + 1) of the steps counts.  None keeps the last weights, and so do models with
+        batch norm, because its statistics are those of the last weights.
     eval_every : int, default=None
         Steps between two evaluations; None means four in a pass with validation rows, but at least
         8 steps, and one in a pass without.  The paper evaluates every 2,000 steps.
     early_stopping : bool or "auto", default="auto"
         Whether to stop by the score of validation rows and restore the best weights.  "auto":
-        with more than 128 rows.  Models of this kind overfit within a few passes.
+        with more than 128 rows.
     scoring : {"logloss", "auc"}, default="logloss"
         The score that decides.
     validation_fraction : float, default=0.1
@@ -116,8 +117,8 @@ class DynIntClassifier(BaseCTRClassifier):
     device : str or torch.device, default="cpu"
         Where to train and predict.
     random_state : int, RandomState instance or None, default=None
-        Split, initial weights and order of rows.  With an int, two fits on the same machine agree
-        to the bit; the global generators are left alone.
+        Split, initial weights, order of rows and dropout.  With an int, two fits on the same
+        machine agree to the bit; the global generators are left alone.
     verbose : int, default=0
         1 shows a progress bar.
 

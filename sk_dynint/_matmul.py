@@ -1,8 +1,8 @@
-"""Matrix products on processors where torch's usual library is not the fastest.
+"""Matrix products on processors where torch's default library is not the fastest.
 
-torch hands single-precision products to MKL, which keeps to AVX2 on processors that are not
-Intel's.  oneDNN, which torch has for half precision and convolutions, uses AVX-512 on all of them:
-twice as many operations a second where there is AVX-512 and MKL does without.
+torch computes single-precision products with MKL, which uses AVX2 at most on processors that are
+not Intel's.  oneDNN, which torch contains for half precision and convolutions, uses AVX-512 on all
+processors, and is twice as fast on AMD processors that have it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ than it saves."""
 
 @cache
 def _mkl_does_without_avx512() -> bool:
-    """Whether the processor is AMD's, with AVX-512, and torch was built with both libraries."""
+    """Whether the processor is an AMD one with AVX-512, and torch was built with both libraries."""
     if not hasattr(torch.cpu, "get_capabilities"):  # an older torch
         return False
     return (
@@ -46,10 +46,10 @@ def onednn_pays(left: Tensor, right: Tensor) -> bool:
 def onednn_product(
     left: Tensor, right: Tensor, bias: Tensor | None = None, plus: Tensor | None = None
 ) -> Tensor:
-    """``left @ right``, with a row `bias` or a matrix `plus` added; always new memory.
+    """Compute ``left @ right``, plus a row `bias` or a matrix `plus`, in new memory.
 
-    Copied are a `left` that is not contiguous, by oneDNN, and a `right` with gaps between its rows,
-    here: oneDNN would take a thousand times as long.
+    oneDNN copies a `left` that is not contiguous.  A `right` with gaps between its rows is copied
+    here, because oneDNN would take a thousand times as long with it.
     """
     if not (right.is_contiguous() or right.T.is_contiguous()):
         right = right.contiguous()
@@ -60,7 +60,7 @@ def onednn_product(
 
 
 class _Linear(torch.autograd.Function):
-    """``x @ weight.T + bias`` of a dense matrix, whose gradient lies in memory as it does."""
+    """Compute ``x @ weight.T + bias``; the gradient of `x` has the memory layout of `x`."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -85,9 +85,9 @@ class _Linear(torch.autograd.Function):
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Do what :func:`torch.nn.functional.linear` does; (..., n) and (m, n) -> (..., m)."""
-    wanted = prefers_onednn(x.device, x.dtype) and onednn_pays(x, weight.T)
-    if not wanted or torch.is_autocast_enabled(x.device.type):
+    """Compute :func:`torch.nn.functional.linear` by the faster library; (..., n) -> (..., m)."""
+    faster = prefers_onednn(x.device, x.dtype) and onednn_pays(x, weight.T)
+    if not faster or torch.is_autocast_enabled(x.device.type):
         return functional.linear(x, weight, bias)
     rows = x.reshape(-1, x.shape[-1])
     if not rows.T.is_contiguous():

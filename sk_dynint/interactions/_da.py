@@ -29,8 +29,8 @@ class DynamicActivation(InteractionLayer):
     reduction : int, default=16
         r of the gate network.
     gate_init : {"glorot", "zeros"}, default="glorot"
-        Start of the gate's last layer.  "glorot" starts near 1, as the paper does; with "zeros"
-        the first forward pass is that of :class:`PIN`, bit for bit.
+        Initial values of the gate's last layer.  With "glorot" the gates start near 1, as in the
+        paper; with "zeros" the first forward pass equals that of :class:`PIN`, bit for bit.
     gate_shape : {"feature", "element"}, default="feature"
         One gate for a row (W of them, broadcast over d), or one for every entry (d·W).
     gate_input : {"flatten", "pooled"}, default="flatten"

@@ -45,8 +45,8 @@ class DynamicGeneratedParameters(InteractionLayer):
         "sigmoid" is 2σ: not negative, as singular values are, and near 1 at the start.
         NOTE[DIFF]: the paper names none.  Used if Σ is diagonal.
     init : {"orthogonal", "glorot"}, default="orthogonal"
-        Start of U and V.  "orthogonal": orthonormal columns, scaled so that U V^T has the entry
-        variance 1/W of a Glorot (W, W) matrix; the penalty starts at 0.
+        Initial values of U and V.  "orthogonal": orthonormal columns, scaled so that U V^T has the
+        entry variance 1/W of a Glorot (W, W) matrix; the penalty starts at 0.
     sigma : {"diagonal", "full"}, default="diagonal"
         Σ diagonal (K numbers for each instance), or the identity plus any K x K matrix (K²).
     gate_input : {"flatten", "pooled"}, default="flatten"

@@ -35,7 +35,7 @@ class DynamicWeightedParameters(InteractionLayer):
     reduction : int, default=16
         r of the network that generates u and v.
     offset : {"sqrt", "paper", "first", "none"}, default="sqrt"
-        Constant added to u and v.  "sqrt": 1/√K, so that G starts near 1, the paper's stated aim;
+        Constant added to u and v.  "sqrt": 1/√K, so that G starts near 1, as the paper intends;
         "paper": the printed 1/K, with which G starts near 1/K; "first": 1 for p = 1 and 0 for the
         others, so that the u_p start both near G = 1 and near orthogonality; "none": 0.
         NOTE[DIFF]: the paper prints 1/K and says that G is then near 1; both cannot hold.
@@ -43,8 +43,8 @@ class DynamicWeightedParameters(InteractionLayer):
         How to compute the same numbers: by the identity above, or by forming G ∘ W, which costs
         less when W is small.  "auto" takes the cheaper one.
     gate_init : {"glorot", "zeros"}, default="glorot"
-        Start of the last layer of the network.  "zeros" gives all K heads the same gradient for
-        ever: G stays of rank one.
+        Initial values of the last layer of the network.  With "zeros" all K heads always get the
+        same gradient, so that G stays of rank one.
     gate_input : {"flatten", "pooled"}, default="flatten"
         See :class:`GateNetwork`.
     penalty_kind : {"absolute", "squared"}, default="absolute"
@@ -116,7 +116,7 @@ class DynamicWeightedParameters(InteractionLayer):
         return torch.addcmul(x, x, mixed)  # Eq. (10)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the last batch's factors, part of a graph, out of copies and pickles."""
+        """Leave the factors of the last batch out of copies and pickles: they belong to a graph."""
         return self.__dict__ | {"_factors": None}
 
     def penalty(self) -> Tensor | float:

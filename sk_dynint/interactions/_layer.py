@@ -10,7 +10,7 @@ class InteractionLayer(nn.Module):
     r"""One order of interaction: the base class of every variant.
 
     A subclass takes ``width`` and ``depth``, then its own options by keyword, and overrides
-    :meth:`forward`.  Hand the subclass to ``DynIntClassifier(variant=...)`` and its options to
+    :meth:`forward`.  Pass the subclass as ``DynIntClassifier(variant=...)`` and its options as
     ``variant_params``.
 
     Parameters

@@ -59,12 +59,12 @@ class InteractionStack(Body):
     output : {"merge", "split"}, default="merge"
         One output weight for a field, sub-spaces merged first, or one for each of the W rows.
     **layer_options
-        Handed to every layer.
+        Passed to every layer.
 
     Notes
     -----
-    NOTE[DIFF]: Eq. (2) adds b_out to each of the D columns, D·b_out in all.  That number is the
-    module's one bias here: the same functions, one parameter less to scale.
+    NOTE[DIFF]: Eq. (2) adds b_out to each of the D columns, D·b_out in all.  Here that number
+    is the one bias of the module, which represents the same functions.
 
     Shape: (B, F, D) -> (B,).
     """

@@ -54,9 +54,9 @@ class OptimizerPolicy(NamedTuple):
             unknown = sorted(set(options) - set(known))
             if unknown and len(known) == len(parameters):
                 raise ValueError(f"{name} has {unknown}; {self.optimizer.__name__} takes {known}")
-        nothing = nn.Parameter(torch.zeros(1, 1, device=device))
-        self.optimizer([nothing], **self.options)
-        self.optimizer([nothing], **self.options | self.table_options)
+        dummy = nn.Parameter(torch.zeros(1, 1, device=device))
+        self.optimizer([dummy], **self.options)
+        self.optimizer([dummy], **self.options | self.table_options)
 
     def param_groups(self, tables: Iterable[str]) -> list[tuple[str, Options]]:
         """Return patterns of parameter names, each with the options that differ for them."""

@@ -16,22 +16,22 @@ class DynamicActivationKernel(StackKernel):
 
     @classmethod
     def serves(cls, layer: DynamicActivation, penalty: float) -> bool:
-        """Whether there is one gate for a row, from the flat embedding."""
+        """Whether a row of X_0 has one gate, and the gates look at the flat embedding."""
         return layer.gate_depth == 1 and layer.gate.gate_input == "flatten"
 
     def set_up(self) -> None:
-        """Pack W and the gate networks."""
+        """Pack the weights W_l and the gate networks."""
         self.static = StaticProduct(self)
         self.gates = SigmoidGates(self, self.inner_width)
 
     def mix(self, x0: Tensor) -> Sequence[Tensor]:
-        """Product, gates, and their product."""
+        """Compute the interactions and the gates of all layers, and multiply them."""
         self.ungated = self.static.forward(x0)
         gated = self.array("gated", *self.ungated.shape)
         self.joined = self.gates.apply(x0, self.ungated, out=gated)
         return self.joined.unbind(2)
 
     def mix_backward(self, g: Tensor) -> Tensor:
-        """Through the gates, then as a static layer."""
+        """Go back through the gates, then through the interactions as in `pin`."""
         self.gates.apply_backward(self.joined, self.ungated)
         return self.static.backward(self.joined, g)

@@ -16,12 +16,12 @@ class DynamicGeneratedParametersKernel(StackKernel):
 
     @classmethod
     def serves(cls, layer: DynamicGeneratedParameters, penalty: float) -> bool:
-        """Whether Σ is diagonal, twice a sigmoid, and comes from the flat embedding."""
+        """Whether Σ is diagonal, twice a sigmoid, and generated from the flat embedding."""
         options = layer.sigma, layer.activation, layer.gate.gate_input
         return options == ("diagonal", "sigmoid", "flatten")
 
     def set_up(self) -> None:
-        """Pack U, V and the generating networks."""
+        """Pack U_l, V_l and the generating networks."""
         rank, inner = self.layers[0].rank, slice(self.inner_width)
         self.rank, shape, r = padded(rank), (self.inner_width, rank), slice(rank)
         us = ((layer.u, (i, inner, r), shape) for i, layer in enumerate(self.layers))
@@ -31,7 +31,7 @@ class DynamicGeneratedParametersKernel(StackKernel):
         self.gates = SigmoidGates(self, rank)
 
     def mix(self, x0: Tensor) -> Sequence[Tensor]:
-        """From right to left; V of all layers in one product."""
+        """Multiply from right to left; the V_l of all layers make up one product."""
         v = self.packed["v"].view(self.width, -1)
         self.q = self.product("q", x0.view(-1, self.width), v)  # V^T X_0
         self.q = self.q.view(*x0.shape[:2], self.n_layers, self.rank)
@@ -42,7 +42,7 @@ class DynamicGeneratedParametersKernel(StackKernel):
         ]
 
     def mix_backward(self, g: Tensor) -> Tensor:
-        """Gradients of U, Σ, V and ``x0``."""
+        """Add up the gradients of U, Σ and V; return `g` plus that of ``x0``."""
         q_grad = self.array("q_grad", *self.q.shape)
         for i, (u, sq, out) in enumerate(self._by_layer(self.sq, q_grad)):
             m_grad = self.mixed[i].view(-1, self.width)
@@ -55,5 +55,5 @@ class DynamicGeneratedParametersKernel(StackKernel):
         return self.plus_product(g.view(-1, self.width), q_grad, v.T).view_as(g)
 
     def _by_layer(self, *arrays: Tensor) -> Iterator[tuple[Tensor, ...]]:
-        """U_l and the given (B, d, L, ...) of each layer as (B·d, ...)."""
+        """Yield U_l and the part of each (B, d, L, ...) array that is of layer l, (B·d, ...)."""
         return zip(self.packed["u"], *(a.flatten(0, 1).unbind(1) for a in arrays), strict=True)

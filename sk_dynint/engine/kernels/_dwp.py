@@ -17,18 +17,18 @@ class DynamicWeightedParametersKernel(StackKernel):
 
     @classmethod
     def serves(cls, layer: DynamicWeightedParameters, penalty: float) -> bool:
-        """Whether it is the low-rank paradigm, from the flat embedding, without a penalty."""
+        """Whether the layer takes the low-rank identity and flat embeddings, and no penalty."""
         return not penalty and not layer.explicit and layer.gate.gate_input == "flatten"
 
     def set_up(self) -> None:
-        """Pack W and the generating networks."""
+        """Pack the weights W_l and the generating networks."""
         self.rank = self.layers[0].rank
         self.block = max(BLOCK, self.block // self.rank)  # every head is a row of a product
         pack_weights(self)
         self.gates = Gates(self, self.inner_width, n_groups=2 * self.rank)
 
     def mix(self, x0: Tensor) -> Sequence[Tensor]:
-        """One product for the K heads of a layer."""
+        """Compute the K heads of each layer in one product."""
         offset = self.layers[0].offset.to(self.dtype).unsqueeze(1)
         self.factors = [  # u and v of each layer, (B, K, 1, W) each
             net.view(-1, 2, self.rank, 1, self.width).add_(offset).unbind(1)
@@ -48,7 +48,7 @@ class DynamicWeightedParametersKernel(StackKernel):
         return mixed
 
     def mix_backward(self, g: Tensor) -> Tensor:
-        """Gradients of W, u, v and ``x0``."""
+        """Add up the gradients of W, u and v; return `g` plus that of ``x0``."""
         shape = len(g), self.n_layers, 2, self.rank, self.width
         factor_grad = self.array("factor_grad", *shape)
         layers = zip(self.factors, self.heads, self.mixed, strict=True)
@@ -66,6 +66,6 @@ class DynamicWeightedParametersKernel(StackKernel):
         return g
 
     def _vx(self, layer: int) -> Tensor:
-        """V_l ∘ X_0, (B, K, d, W)."""
+        """Return the array for v_p ∘ X_0 of a layer, (B, K, d, W)."""
         n_rows, depth, width = self.x0.shape
         return self.array(f"vx{layer}", n_rows, self.rank, depth, width)

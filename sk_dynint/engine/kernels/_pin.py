@@ -14,14 +14,14 @@ class PINKernel(StackKernel):
     """M_l = W_l X_0."""
 
     def set_up(self) -> None:
-        """Pack W."""
+        """Pack the weights W_l."""
         self.static = StaticProduct(self)
 
     def mix(self, x0: Tensor) -> Sequence[Tensor]:
-        """One product for all layers."""
+        """Compute all layers in one product."""
         self.joined = self.static.forward(x0)
         return self.joined.unbind(2)
 
     def mix_backward(self, g: Tensor) -> Tensor:
-        """And two."""
+        """Compute the gradients of the weights and of ``x0``, in two products."""
         return self.static.backward(self.joined, g)
