@@ -481,3 +481,27 @@ def test_average_is_lent_only_to_who_looks_at_it(clicks, monkeypatch, early_stop
     model = fast(early_stopping=early_stopping).fit(*clicks)
     n_best = model.history_["valid_loss"].cummin().nunique() if early_stopping else 0
     assert len(lent) == (len(model.history_) + n_best if early_stopping else 0)
+
+
+@pytest.mark.parametrize("variant", ["dgp", "dwp"])
+@pytest.mark.parametrize("size", ["full batch", "batches"])
+def test_the_penalty_reaches_training(variant, size):
+    """λ draws the low-rank vectors towards orthogonality (Eq. 11 and 12), through `fit` itself."""
+    X, y = make_clicks(120 if size == "full batch" else 1_500, seed=3)
+    found = []
+    for penalty in (0.0, 0.3):
+        model = fast(
+            variant=variant,
+            orthogonal_penalty=penalty,
+            rank=3,
+            n_subspaces=2,
+            variant_params={"init": "glorot"} if variant == "dgp" else None,
+            max_epochs=10,
+            early_stopping=False,
+            averaging=None,
+        ).fit(X, y)
+        module = model.net_.module_.train()
+        with torch.no_grad():
+            module(torch.from_numpy(model.encoder_.transform(X)))
+            found.append(float(module.penalty().mean()))
+    assert found[1] < 0.7 * found[0]
