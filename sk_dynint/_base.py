@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from sk_dynint._body import Body
-from sk_dynint._continuing import check_unchanged, fixed_parameters
+from sk_dynint._continuing import check_unchanged, fixed_parameters, unchanged_on_failure
 from sk_dynint._loss import BinaryCrossEntropy
 from sk_dynint._process import seeded
 from sk_dynint._rows import Rows, check_columns, encode, encoder_for
@@ -128,35 +128,31 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         if (X_val is None) != (y_val is None):
             given, absent = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
             raise ValueError(f"{given} was passed without {absent}; pass both or neither")
-        classes = self.classes_ if warm else None
-        rows = self._check_rows(X, y, sample_weight, classes, reset=not warm)
         random_state = check_random_state(self.random_state)
-        valid = None
-        if X_val is None:
-            if self._wants_validation(len(rows.target)):
+        with unchanged_on_failure(self, continues=warm):
+            classes = self.classes_ if warm else None
+            rows = self._check_rows(X, y, sample_weight, classes, reset=not warm)
+            valid = None
+            if X_val is not None:
+                valid = self._check_rows(X_val, y_val, sample_weight_val, self.classes_)
+            elif self._wants_validation(len(rows.target)):
                 rows, valid = rows.split(self.validation_fraction, random_state)
-        else:
-            valid = self._check_rows(X_val, y_val, sample_weight_val, self.classes_, reset=False)
-        if valid is not None and self.scoring == "auc" and len(np.unique(valid.target)) == 1:
-            part = f"the part set aside by validation_fraction={self.validation_fraction}"
-            raise ValueError(
-                f"{part if X_val is None else 'y_val'} has one class only; scoring='auc' needs two"
-            )
-        class_weight = rows.class_weight(self.class_weight, self.classes_)
-        if not warm:
-            if hasattr(self, "net_"):
-                del self.net_  # its embedding table belongs to the old levels
-            self.encoder_ = encoder_for(rows.X, self.encoder)
-        data = rows.encoded(self.encoder_, class_weight, fit=not warm)
-        valid_data = None
-        if valid is not None:
-            valid_data = valid.encoded(self.encoder_, class_weight, fit=False)
-        if warm:
-            self._renew_options()
-        else:
-            exact = self._takes_all(len(data))
-            self.net_ = self._make_net(data, make_body, random_state, exact=exact)
-        return self._train(data, valid_data, random_state, routed=(X, y))
+            if valid is not None and self.scoring == "auc" and valid.has_one_class():
+                part = f"the part set aside by validation_fraction={self.validation_fraction}"
+                raise ValueError(
+                    f"{part if X_val is None else 'y_val'} has one class only; scoring='auc' needs "
+                    "two"
+                )
+            data, valid_data = self._encode(rows, valid, fit=not warm)
+            if warm:
+                self._renew_options()
+            else:
+                exact = self._takes_all(len(data))
+                self.net_ = self._make_net(data, make_body, random_state, exact=exact)
+            interrupt = self._train(data, valid_data, random_state, routed=(X, y))
+        if interrupt is not None:
+            raise interrupt
+        return self
 
     @_fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
@@ -199,17 +195,18 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"classes={classes!r} differ from those of the first call, {self.classes_.tolist()}"
             )
-        rows = self._check_rows(X, y, sample_weight, known, reset=first)
         random_state = check_random_state(self.random_state)
-        if first:
-            self.encoder_ = encoder_for(rows.X, self.encoder)
-        class_weight = rows.class_weight(self.class_weight, self.classes_)
-        data = rows.encoded(self.encoder_, class_weight, fit=first)
-        if first:
-            self.net_ = self._make_net(data, make_body, random_state)
-        else:
-            self._renew_options()
-        return self._train(data, None, random_state, passes=1)
+        with unchanged_on_failure(self, continues=not first):
+            rows = self._check_rows(X, y, sample_weight, known, reset=first)
+            data, _ = self._encode(rows, fit=first)
+            if first:
+                self.net_ = self._make_net(data, make_body, random_state)
+            else:
+                self._renew_options()
+            interrupt = self._train(data, None, random_state, passes=1)
+        if interrupt is not None:
+            raise interrupt
+        return self
 
     def check_params(self) -> None:
         """Raise what `fit` would raise about parameters, without data.
@@ -231,11 +228,25 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             make_body(1, self._embedding_dim())
         return make_body
 
-    def _check_rows(self, X: Any, y: Any, sample_weight: Any, classes: Any, *, reset: bool) -> Rows:
-        """Check columns, labels and weights; set `classes_`."""
+    def _check_rows(
+        self, X: Any, y: Any, sample_weight: Any, classes: Any, *, reset: bool = False
+    ) -> Rows:
+        """Check columns, labels and weights; set `classes_`, and with `reset` the features."""
         X = check_columns(self, X, reset=reset)
         rows, self.classes_ = Rows.checked(X, y, sample_weight, classes)
         return rows
+
+    def _encode(
+        self, rows: Rows, valid: Rows | None = None, *, fit: bool
+    ) -> tuple[EncodedData, EncodedData | None]:
+        """Encode the rows, and validation rows if there are any, with class weights."""
+        class_weight = rows.class_weight(self.class_weight, self.classes_)
+        if fit:
+            self.encoder_ = encoder_for(rows.X, self.encoder)
+        data = rows.encoded(self.encoder_, class_weight, fit=fit)
+        if valid is None:
+            return data, None
+        return data, valid.encoded(self.encoder_, class_weight, fit=False)
 
     def _wants_validation(self, n_samples: int) -> bool:
         """Whether to set validation rows aside."""
@@ -328,8 +339,11 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         random_state: np.random.RandomState,
         passes: int | None = None,
         routed: tuple[Any, Any] | None = None,
-    ) -> Self:
-        """Run the net over the rows; `routed` (X, y) goes to scikit-learn callbacks."""
+    ) -> KeyboardInterrupt | None:
+        """Run the net over the rows; `routed` (X, y) goes to scikit-learn callbacks.
+
+        Returns the user's interrupt if there was one after at least one evaluation period.
+        """
         fits = routed is not None
         schedule = self._schedule(len(data), passes, validates=valid is not None, fits=fits)
         shuffle = schedule.batch_size < len(data)
@@ -339,36 +353,29 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             context.call_on_fit_task_begin(estimator=self, X=routed[0], y=routed[1])
             if getattr(self, "_skl_callbacks", None):  # calling them costs a pass over the weights
                 sklearn_callbacks = SklearnCallbacks(self, context, *routed)
-        before = self.net_.snapshot() if self.net_.history else None
-        try:
-            run = Run.planned(
-                self.net_.make_engine(),
-                data if shuffle else data.sorted(),
-                valid,
-                schedule=schedule,
-                seed=_draw_seed(random_state),
-                shuffle=shuffle,
-                metric=self.scoring,
-                patience=self.patience,
-                averaging=self.averaging if fits and self.net_.module_.body.row_wise else None,
-                progress=bool(self.verbose),
-                sklearn_callbacks=sklearn_callbacks,
-            )
-            self.net_.train_on(run, self.callbacks or [])
-        except BaseException:
-            if before is None:
-                del self.net_  # has not learnt anything to predict with
-            else:
-                self.net_.restore(before)
-            raise
-        self.history_ = history_frame(self.net_.history)
+        run = Run.planned(
+            self.net_.make_engine(),
+            data if shuffle else data.sorted(),
+            valid,
+            schedule=schedule,
+            seed=_draw_seed(random_state),
+            shuffle=shuffle,
+            metric=self.scoring,
+            patience=self.patience,
+            averaging=self.averaging if fits and self.net_.module_.body.row_wise else None,
+            progress=bool(self.verbose),
+            sklearn_callbacks=sklearn_callbacks,
+        )
+        interrupt = self.net_.train_on(run, self.callbacks or [])
+        self.history_ = history_frame(self.net_.history, run.best)
         self.n_iter_ = int(self.history_["step"].iloc[-1])
+        self.best_step_, self.best_score_ = run.best_of(self.history_)
         self.n_pruned_rows_ = self.net_.module_.embedding.n_zero_rows()
         if routed is not None:
             context.call_on_fit_task_end(
                 estimator=self, X=routed[0], y=routed[1], reconstruction_attributes={}
             )
-        return self
+        return interrupt
 
     # -------------------------------------------------------------- predicting
 

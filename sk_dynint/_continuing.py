@@ -1,7 +1,9 @@
-"""Which parameters may change when a fitted estimator goes on learning."""
+"""Going on with a fitted estimator: what may change, and how a failure leaves it as it was."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,29 @@ FREE_PARAMETERS = {
     *("warm_start", "random_state", "verbose"),
 }
 """Parameters that may change between calls of `fit` with warm start, and of `partial_fit`."""
+
+
+@contextmanager
+def unchanged_on_failure(estimator: Any, *, continues: bool) -> Iterator[None]:
+    """Context that restores a fitted estimator if anything is raised in it.
+
+    Parameters
+    ----------
+    estimator : BaseCTRClassifier
+        The estimator; a new fit replaces its fitted attributes.
+    continues : bool
+        Whether its net is trained further, so that the net has to be copied too.
+    """
+    attributes = dict(vars(estimator))
+    snapshot = estimator.net_.snapshot() if continues else None
+    try:
+        yield
+    except BaseException:
+        estimator.__dict__.clear()
+        estimator.__dict__.update(attributes)
+        if snapshot is not None:
+            estimator.net_.restore(snapshot)
+        raise
 
 
 def fixed_parameters(estimator: BaseEstimator) -> dict[str, Any]:

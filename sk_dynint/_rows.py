@@ -70,6 +70,10 @@ class Rows(NamedTuple):
         weight = None if self.weight is None else self.weight[index]
         return Rows(_safe_indexing(self.X, index), self.target[index], weight)
 
+    def has_one_class(self) -> bool:
+        """Whether all targets are equal."""
+        return bool((self.target == self.target[0]).all())
+
     def split(self, fraction: float, random_state: np.random.RandomState) -> tuple[Rows, Rows]:
         """Set a fraction of the rows of each class aside, before the encoder sees anything."""
         n_samples = len(self.target)

@@ -147,9 +147,13 @@ def parameter_names(module: nn.Module) -> dict[nn.Parameter, str]:
     return {parameter: name for name, parameter in module.named_parameters()}
 
 
-def history_frame(history: Any) -> pd.DataFrame:
-    """Return a frame with one row for each evaluation period."""
+def history_frame(history: Any, best: KeepBest | None = None) -> pd.DataFrame:
+    """Return a frame with one row for each evaluation period; `best` marks the best of them."""
     rows = pd.DataFrame([dict(row) for row in history])
-    columns = ["step", "train_loss", "valid_loss", "valid_auc", "seconds"]
+    columns = ["step", "train_loss", "valid_loss", "valid_auc", "best", "seconds"]
     rows = rows.assign(step=rows["train_batch_count"].cumsum()).rename(columns={"dur": "seconds"})
-    return rows[[name for name in columns if name in rows]]
+    if best is not None:
+        rows["best"] = rows.index == best.period - 1
+    frame = rows[[name for name in columns if name in rows]]
+    # Names as plain objects: an index of Arrow strings could not be unpickled without pyarrow.
+    return frame.set_axis(pd.Index(frame.columns, dtype=object), axis=1)

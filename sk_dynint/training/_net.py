@@ -32,6 +32,14 @@ EAGER_MAX_ROWS = 64
 SINGLE_THREAD_MAX_ROWS = 1024
 """Up to so many rows are predicted in one thread."""
 
+
+class DivergenceError(ValueError):
+    """The loss or the weights became infinite or NaN."""
+
+
+CHANGED_BY_RUNS = ("weights_changed_outside_", "lr", "orthogonal_penalty", "precision")
+"""Attributes of the net that change from run to run."""
+
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
@@ -171,7 +179,9 @@ class CTRNet(NeuralNet):
             precision=self.precision,
         )
 
-    def train_on(self, run: Run, callbacks: Iterable[Any] = (), state: State | None = None) -> None:
+    def train_on(
+        self, run: Run, callbacks: Iterable[Any] = (), state: State | None = None
+    ) -> KeyboardInterrupt | None:
         """Train for all evaluation periods of a run, or until a callback asks to stop.
 
         Parameters
@@ -184,11 +194,21 @@ class CTRNet(NeuralNet):
             What :meth:`state_dict` returned at the end of a period of a run with the same
             arguments: training continues from there, to the same bits.
 
+        Returns
+        -------
+        KeyboardInterrupt or None
+            The user's interrupt, if one came after the first evaluation period: the net has the
+            weights of the best period, or the last ones if there are no validation rows.
+
         Raises
         ------
-        ValueError
-            If the loss is not finite.
+        DivergenceError
+            If the loss or a weight is not finite, and there is no best evaluation period to go back
+            to.
+        KeyboardInterrupt
+            If the user interrupts the first evaluation period.
         """
+        n_periods = len(self.history)
         if isinstance(self.optimizer_, RowOptimizer):
             if self.weights_changed_outside_:
                 self.optimizer_.anchor()
@@ -200,9 +220,12 @@ class CTRNet(NeuralNet):
             self.load_state_dict(state)
         self.callbacks = list(callbacks)
         self.initialize_callbacks()
+        interrupt = None
         try:
             with run.running():
                 self._train()
+        except KeyboardInterrupt as error:
+            interrupt = error
         finally:  # what belongs to this run must not travel with the fitted net
             run.close()
             self.run_ = None
@@ -211,6 +234,9 @@ class CTRNet(NeuralNet):
             if len(self.history) and "dur" not in self.history[-1]:
                 self.history.pop()  # a period that was not finished
             self.module_.train(False)
+        if interrupt is not None and len(self.history) == n_periods:
+            raise interrupt
+        return interrupt
 
     def _train(self) -> None:
         """Run all periods, or up to the one that asks to stop or is interrupted."""
@@ -220,6 +246,14 @@ class CTRNet(NeuralNet):
         try:
             while self.run_.batches.position < schedule.n_steps and not self.stop_requested_:
                 self._run_period(self.run_)
+        except DivergenceError as error:
+            if self.run_.best is None or self.run_.best.module_state is None:
+                raise
+            warnings.warn(
+                f"{error}. The weights of the best evaluation period, {self.run_.best.period}, are "
+                "kept",
+                stacklevel=2,
+            )
         except KeyboardInterrupt:
             self._end_training()
             raise
@@ -228,7 +262,12 @@ class CTRNet(NeuralNet):
     def _end_training(self) -> None:
         assert self.run_ is not None
         self.run_.finish()
+        if not all(p.isfinite().all() for p in self.module_.parameters()):
+            raise DivergenceError(f"weights became infinite or NaN: {self._advice()}")
         self.notify("on_train_end", X=self.run_.batches.data, y=None)
+
+    def _advice(self) -> str:
+        return f"lower lr (got lr={self.lr}), or raise beta or l2"
 
     def _run_period(self, run: Run) -> None:
         """Train for a period, evaluate, keep the best weights, tell the callbacks."""
@@ -302,9 +341,9 @@ class CTRNet(NeuralNet):
         total, weight = (float(torch.stack(each).double().sum()) for each in (losses, weights))
         loss = total / weight
         if prefix == "train" and not np.isfinite(loss):
-            raise ValueError(
-                f"the training loss became {loss} in evaluation period {len(self.history)}: "
-                f"lower lr (got lr={self.lr}), or raise beta or l2"
+            period = len(self.history)
+            raise DivergenceError(
+                f"the training loss became {loss} in evaluation period {period}: {self._advice()}"
             )
         name = f"{prefix}_loss"
         if not self.history[-1]["batches"]:  # skorch's callbacks expect one
@@ -328,6 +367,8 @@ class CTRNet(NeuralNet):
         A few rows are computed at once, some in one thread, many by several threads.
         """
         rows = torch.as_tensor(indices).to(self.device)
+        if self.module_.training:
+            self.module_.eval()
         if len(rows) <= EAGER_MAX_ROWS:
             with one_thread(), torch.inference_mode():
                 return self.module_(rows)
@@ -392,13 +433,12 @@ class CTRNet(NeuralNet):
         self.stop_requested_ = state["stop"]
 
     def snapshot(self) -> State:
-        """Copy everything that a run changes, for :meth:`restore`."""
-        names = parameter_names(self.module_)
+        """Copy everything that a run or :meth:`renew` changes, for :meth:`restore`."""
         return {
             "module": {name: t.clone() for name, t in self.module_.state_dict().items()},
-            "optimizer": optimizer_state(self.optimizer_, names),
+            "optimizer": optimizer_state(self.optimizer_, parameter_names(self.module_)),
             "history": [dict(row) for row in self.history],
-            "weights_changed_outside": self.weights_changed_outside_,
+            "attributes": {name: getattr(self, name) for name in CHANGED_BY_RUNS},
         }
 
     def restore(self, snapshot: State) -> None:
@@ -407,7 +447,8 @@ class CTRNet(NeuralNet):
         names = parameter_names(self.module_)
         load_optimizer_state(self.optimizer_, names, snapshot["optimizer"])
         self._set_history(snapshot["history"])
-        self.weights_changed_outside_ = snapshot["weights_changed_outside"]
+        for name, value in snapshot["attributes"].items():
+            setattr(self, name, value)
 
     def _set_history(self, rows: Iterable[dict[str, Any]]) -> None:
         self.history = History([{"batches": []} | dict(row) for row in rows])

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Self
 
+import pandas as pd
 import torch
 from torch import nn
 
@@ -158,6 +159,13 @@ class Run:
             self.average.apply()
         if self.best is not None:
             self.best.restore(self.engine.module, self._optimizer)
+
+    def best_of(self, history: pd.DataFrame) -> tuple[int, float | None]:
+        """Return step and score of the best evaluation period; the last step if none is kept."""
+        if self.best is None:
+            return int(history["step"].iloc[-1]), None
+        row = history.iloc[self.best.period - 1]
+        return int(row["step"]), float(row[self.best.column])
 
     def close(self) -> None:
         """Leave the progress bar as it stands."""

@@ -258,22 +258,49 @@ class Interrupt(Callback):
 def test_interrupt_of_the_user_arrives_and_leaves_nothing_half_done(many_clicks):
     X, y = many_clicks
     model = fast(callbacks=[Interrupt("batch")])
-    for _ in range(2):
-        with pytest.raises(KeyboardInterrupt):
-            model.fit(X, y)
-        with pytest.raises(NotFittedError):
-            model.predict(X)
-        model.set_params(callbacks=None).fit(X, y)
-        model.set_params(callbacks=[Interrupt("batch")])
-    model.set_params(callbacks=[Interrupt("period")]).fit(X, y)
-    assert len(model.history_) == 1
-    model.set_params(callbacks=[Interrupt("batch")], warm_start=True)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, y)
-    model.predict(X)  # what there was before, and three batches
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+    model.set_params(callbacks=[Interrupt("period")]).fit(X, y)
+    assert len(model.history_) == 1
+    before = model.predict_proba(X)
+    for warm_start in (False, True):
+        model.set_params(callbacks=[Interrupt("batch")], warm_start=warm_start)
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X, y)
+        np.testing.assert_array_equal(model.predict_proba(X), before)
     model.set_params(callbacks=None).fit(X, y)
     assert model.history_["step"].is_monotonic_increasing
-    assert model.history_.notna().all(axis=None)
+    assert model.history_.drop(columns="best").notna().all(axis=None)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_interrupt_after_a_period_keeps_what_was_learnt(many_clicks, early_stopping):
+    """Ctrl-C arrives, and the estimator is fitted: with the best weights so far, if any are."""
+    X, y = many_clicks
+
+    class InterruptAtStep(Callback):
+        def __init__(self, step):
+            self.step_, self.n_ = step, 0
+
+        def on_batch_end(self, net, training=False, **kwargs):
+            self.n_ += training
+            if self.n_ == self.step_:
+                raise KeyboardInterrupt
+
+    params = {"early_stopping": early_stopping, "eval_every": 8, "lr": 0.2, "max_epochs": 9}
+    model = fast(callbacks=[InterruptAtStep(61)], **params)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    assert len(model.history_) == 7
+    assert model.best_step_ <= model.n_iter_ == 56
+    p = model.predict_proba(X)
+    assert np.isfinite(p).all()
+    if early_stopping:
+        whole = fast(**params).fit(X, y)
+        assert whole.history_["valid_loss"].iloc[:7].equals(model.history_["valid_loss"])
+    model.set_params(callbacks=None).partial_fit(X, y)
 
 
 def test_interrupt_after_a_period_is_one_too(many_clicks, monkeypatch):
@@ -289,17 +316,16 @@ def test_interrupt_after_a_period_is_one_too(many_clicks, monkeypatch):
 
 
 def test_failed_fits_leave_what_they_should(many_clicks):
-    """A chunk that overflows leaves the model alone; a new fit leaves nothing of the old."""
+    """A chunk that overflows leaves the model alone, and so does a new fit that fails."""
     X, y = many_clicks
     model = fast().fit(X, y)
     before = model.predict_proba(X)
     with pytest.raises(ValueError, match="training loss became"):
         model.partial_fit(X.head(9), y[:9], sample_weight=np.full(9, 1e39))
-    np.testing.assert_allclose(model.predict_proba(X), before, atol=1e-4)
+    np.testing.assert_array_equal(model.predict_proba(X), before)
     with pytest.raises(ValueError, match="day"):
         model.fit(X, y, X_val=X.assign(day="monday"), y_val=y)
-    with pytest.raises(NotFittedError):
-        model.predict(X)
+    np.testing.assert_array_equal(model.predict_proba(X), before)
 
 
 def test_frozen_weights_stay(clicks):
@@ -370,7 +396,11 @@ def test_warm_start_continues(many_clicks):
 def test_history(many_clicks):
     X, y = many_clicks
     history = fast(early_stopping=True).fit(X, y).history_
-    assert history.columns.tolist() == ["step", "train_loss", "valid_loss", "valid_auc", "seconds"]
+    expected = ["step", "train_loss", "valid_loss", "valid_auc", "best", "seconds"]
+    assert history.columns.tolist() == expected
+    assert history["best"].sum() == 1
+    assert history.loc[history["best"], "valid_loss"].item() == history["valid_loss"].min()
+    assert history.columns.dtype == object  # readable without pyarrow
 
 
 def test_quiet_unless_verbose(clicks, capsys):
