@@ -18,15 +18,11 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from sk_dynint._body import Body
 from sk_dynint._continuing import check_unchanged, fixed_parameters, unchanged_on_failure
 from sk_dynint._loss import BinaryCrossEntropy
+from sk_dynint._names import check_names, checked_params
 from sk_dynint._process import seeded
 from sk_dynint._rows import Rows, check_columns, encode, encoder_for
 from sk_dynint._warnings import warnings_ignored
-from sk_dynint.optim import (
-    FALLBACK,
-    OPTIMIZER_DEFAULTS,
-    OPTIMIZERS,
-    OptimizerPolicy,
-)
+from sk_dynint.optim import FALLBACK, OPTIMIZER_DEFAULTS, OPTIMIZERS, OptimizerPolicy
 from sk_dynint.preprocessing import FieldEncoder
 from sk_dynint.training import (
     FULL_BATCH_MAX_ROWS,
@@ -82,6 +78,11 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     def _make_body(self) -> Callable[[int, int], Body]:
         """Check the body's parameters; return ``make_body(n_fields, embedding_dim)``."""
         raise NotImplementedError
+
+    def __new__(cls, *args: Any, **params: Any) -> Self:
+        """Answer parameters that other libraries have with the names that they have here."""
+        check_names(cls, params, TypeError)
+        return super().__new__(cls)
 
     # ---------------------------------------------------------------- learning
 
@@ -442,10 +443,13 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         -------
         self : object
             The estimator.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown; nothing is set then.
         """
-        if self.encoder is None and any(name.startswith("encoder__") for name in params):
-            self.encoder = FieldEncoder()
-        return super().set_params(**params)
+        return super().set_params(**checked_params(self, params, default_encoder=FieldEncoder))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "history_") and hasattr(self, "net_")

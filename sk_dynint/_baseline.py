@@ -38,7 +38,7 @@ class XDeepInt(InteractionStack):
         embedding_dim: int,
         *,
         n_layers: int = 3,
-        n_subspaces: int = 8,
+        n_subspaces: int | Literal["auto"] = "auto",
         output: Literal["merge", "split"] = "merge",
     ) -> None:
         super().__init__(
@@ -117,7 +117,7 @@ class BaselineClassifier(BaseCTRClassifier):
         - "xdeepfm": ``cin_units`` (64; one number, or one for each layer).
         - "autoint": ``n_heads`` (2), ``attention_dim`` (16), ``scale``, ``residual``.
         - "fibinet": ``bilinear`` ("interaction", "each", "all"), ``reduction`` (3).
-        - "xdeepint": ``n_subspaces`` (8), ``output`` ("merge", "split").
+        - "xdeepint": ``n_subspaces`` ("auto"), ``output`` ("merge", "split").
     embedding_dim : int, default=8
         D, length of the vector of a level; "lr" has none.
     embedding_init_std : float, default=None

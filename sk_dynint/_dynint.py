@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from sk_dynint._base import BaseCTRClassifier
 from sk_dynint._body import Body
@@ -42,9 +42,11 @@ class DynIntClassifier(BaseCTRClassifier):
     n_layers : int, default=3
         L; the logit is a polynomial of degree L + 1.  With 0 the model is logistic regression.
         The paper searches 1 to 4.
-    n_subspaces : int, default=8
+    n_subspaces : int or "auto", default="auto"
         H; must divide `embedding_dim`.  1 crosses whole vectors (vector-wise), `embedding_dim`
         single entries (bit-wise).  Cost grows with it.  The paper searches 1, 2, 4, 8 and 16.
+        "auto" takes the largest divisor up to 8, or less where several hundred columns would make
+        the layers too large; ``net_.module_.body.n_subspaces`` tells which.
     rank : int, default=None
         K, rank of what is generated.  None: the smaller of 16 and fields times sub-spaces for
         "dgp", 2 for "dwp"; the other variants have none.
@@ -170,7 +172,7 @@ class DynIntClassifier(BaseCTRClassifier):
         **BaseCTRClassifier._parameter_constraints,
         "variant": [str, type],
         "n_layers": [Interval(Integral, 0, 64, closed="both")],
-        "n_subspaces": [Interval(Integral, 1, None, closed="left")],
+        "n_subspaces": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "rank": [Interval(Integral, 1, None, closed="left"), None],
         "reduction": [Interval(Integral, 1, None, closed="left")],
         "orthogonal_penalty": [Interval(Real, 0, None, closed="left")],
@@ -182,7 +184,7 @@ class DynIntClassifier(BaseCTRClassifier):
         variant: str | type[InteractionLayer] = "da",
         *,
         n_layers: int = 3,
-        n_subspaces: int = 8,
+        n_subspaces: int | Literal["auto"] = "auto",
         rank: int | None = None,
         reduction: int = 16,
         orthogonal_penalty: float = 0.0,
@@ -244,7 +246,7 @@ class DynIntClassifier(BaseCTRClassifier):
 
     def _make_body(self) -> Callable[[int, int], Body]:
         layer = _resolve_variant(self.variant)
-        if self.embedding_dim % self.n_subspaces:
+        if self.n_subspaces != "auto" and self.embedding_dim % self.n_subspaces:
             raise ValueError(
                 f"n_subspaces={self.n_subspaces} must divide embedding_dim={self.embedding_dim}"
             )

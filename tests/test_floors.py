@@ -38,6 +38,7 @@ FLOORS = {
     # Raw rows become encoded data; fit and predict.
     "_rows": 5,
     "_continuing": 5,
+    "_names": 0,
     "_base": 6,
     # What users meet.
     "_dynint": 7,

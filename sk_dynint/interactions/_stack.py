@@ -11,6 +11,9 @@ from sk_dynint._body import Body
 from sk_dynint.interactions._layer import InteractionLayer
 from sk_dynint.interactions._pin import PIN
 
+AUTO_MAX_SUBSPACES, AUTO_MAX_ENTRIES = 8, 2**25
+"""Limits of ``n_subspaces="auto"``: sub-spaces, and entries of the matrices of all layers."""
+
 
 def split_subspaces(embedding: Tensor, n_subspaces: int) -> Tensor:
     """Cut the embedding axis into H slices and lay them side by side on the field axis.
@@ -39,6 +42,19 @@ def merge_subspaces(x: Tensor, n_subspaces: int) -> Tensor:
     return slices.permute(0, 3, 2, 1).reshape(batch, n_fields, n_subspaces * depth)
 
 
+def auto_subspaces(n_fields: int, embedding_dim: int, n_layers: int) -> int:
+    """Return the number of sub-spaces that ``n_subspaces="auto"`` stands for.
+
+    Examples
+    --------
+    >>> auto_subspaces(40, 8, 3), auto_subspaces(40, 12, 3), auto_subspaces(2_000, 8, 3)
+    (8, 6, 1)
+    """
+    divisors = [h for h in range(1, AUTO_MAX_SUBSPACES + 1) if embedding_dim % h == 0]
+    affordable = [h for h in divisors if n_layers * (n_fields * h) ** 2 <= AUTO_MAX_ENTRIES]
+    return max(affordable, default=1)
+
+
 class InteractionStack(Body):
     r"""From embeddings to one logit: sub-spaces, L interaction layers, output (paper, Eq. 1-4).
 
@@ -54,8 +70,10 @@ class InteractionStack(Body):
         The :class:`InteractionLayer` subclass of the variant.
     n_layers : int, default=3
         L.  With 0 the model is logistic regression.
-    n_subspaces : int, default=1
-        H; must divide `embedding_dim`.  1 mixes whole vectors, D mixes single entries.
+    n_subspaces : int or "auto", default=1
+        H; must divide `embedding_dim`.  1 mixes whole vectors, D mixes single entries.  "auto"
+        takes the largest divisor up to 8, or less where the (W, W) matrices of the layers would
+        have more than 2^25 entries together.
     output : {"merge", "split"}, default="merge"
         One output weight for a field, sub-spaces merged first, or one for each of the W rows.
     **layer_options
@@ -76,11 +94,13 @@ class InteractionStack(Body):
         *,
         layer: type[InteractionLayer] = PIN,
         n_layers: int = 3,
-        n_subspaces: int = 1,
+        n_subspaces: int | Literal["auto"] = 1,
         output: Literal["merge", "split"] = "merge",
         **layer_options: Any,
     ) -> None:
         super().__init__()
+        if n_subspaces == "auto":
+            n_subspaces = auto_subspaces(n_fields, embedding_dim, n_layers)
         if embedding_dim % n_subspaces:
             raise ValueError(
                 f"n_subspaces={n_subspaces} does not divide embedding_dim={embedding_dim}"

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from sk_dynint.engine import Batch
 from sk_dynint.optim import load_optimizer_state, optimizer_state
 
 METRICS = {"logloss": ("valid_loss", True), "auc": ("valid_auc", False)}
@@ -157,3 +159,13 @@ def history_frame(history: Any, best: KeepBest | None = None) -> pd.DataFrame:
     frame = rows[[name for name in columns if name in rows]]
     # Names as plain objects: an index of Arrow strings could not be unpickled without pyarrow.
     return frame.set_axis(pd.Index(frame.columns, dtype=object), axis=1)
+
+
+def weighted_auc(evaluated: list[tuple[Batch, Tensor]]) -> float:
+    """Weighted AUC of evaluated batches; NaN if they are of one class."""
+    batches, logits = zip(*evaluated, strict=True)
+    _, targets, weights = zip(*batches, strict=True)
+    logit, target, weight = (torch.cat(each).cpu().numpy() for each in (logits, targets, weights))
+    if target.min() == target.max():
+        return np.nan
+    return float(roc_auc_score(target, logit, sample_weight=weight.astype(np.float64)))

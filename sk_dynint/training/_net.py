@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import roc_auc_score
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer
 from skorch.history import History
@@ -18,19 +16,14 @@ from torch import Tensor
 
 from sk_dynint._loss import BinaryCrossEntropy
 from sk_dynint._module import CTRModule
-from sk_dynint._process import one_thread, seeded
+from sk_dynint._process import seeded
 from sk_dynint.engine import Batch, Engine, Sums, supports_bfloat16
 from sk_dynint.optim import OptimizerPolicy, RowOptimizer, load_optimizer_state, optimizer_state
-from sk_dynint.training._callbacks import parameter_names
-from sk_dynint.training._data import EncodedData, check_indices
+from sk_dynint.training._callbacks import parameter_names, weighted_auc
+from sk_dynint.training._memory import check_memory
+from sk_dynint.training._prediction import PredictionMixin
 from sk_dynint.training._run import Run, State
 from sk_dynint.training._schedule import Schedule
-
-EAGER_MAX_ROWS = 64
-"""Up to so many rows are predicted by the module itself: preparing a kernel would take longer."""
-
-SINGLE_THREAD_MAX_ROWS = 1024
-"""Up to so many rows are predicted in one thread."""
 
 
 class DivergenceError(ValueError):
@@ -43,7 +36,7 @@ CHANGED_BY_RUNS = ("weights_changed_outside_", "lr", "orthogonal_penalty", "prec
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
-class CTRNet(NeuralNet):
+class CTRNet(PredictionMixin, NeuralNet):
     """skorch net for encoded rows, trained by an :class:`Engine`.
 
     An "epoch" of skorch is an evaluation period here: a number of steps, then the validation rows,
@@ -112,7 +105,15 @@ class CTRNet(NeuralNet):
             Type of the weights.
         **options
             Other parameters of the net.
+
+        Raises
+        ------
+        MemoryError
+            If the net would not fit in the free memory.
         """
+        cardinalities = module_options["cardinalities"]
+        sizes = len(cardinalities), int(sum(cardinalities)), module_options["embedding_dim"]
+        check_memory(module_options["make_body"], *sizes)
         optimizer_options = dict(policy.options)
         net = cls(
             **{f"module__{name}": value for name, value in module_options.items()},
@@ -322,7 +323,7 @@ class CTRNet(NeuralNet):
                 self._tell_end_of_batch(batch, sums, training, prefix)
         self._record_loss(prefix, losses, weights)
         if evaluated:
-            self.history.record("valid_auc", _auc(evaluated))
+            self.history.record("valid_auc", weighted_auc(evaluated))
 
     def _tell_gradients(self, batch: Batch) -> None:
         """Call the callbacks between gradients and optimizer."""
@@ -358,64 +359,6 @@ class CTRNet(NeuralNet):
         """Mean loss of targets, for skorch's methods that compute a step by themselves."""
         target = torch.as_tensor(y_true, dtype=y_pred.dtype, device=y_pred.device)
         return self.criterion_(y_pred, target, torch.ones_like(target)) / len(target)
-
-    # -------------------------------------------------------------- prediction
-
-    def logits(self, indices: Tensor | NDArray[np.integer]) -> Tensor:
-        """Return the logits of field indices that are known to be valid, on the net's device.
-
-        A few rows are computed at once, some in one thread, many by several threads.
-        """
-        rows = torch.as_tensor(indices).to(self.device)
-        if self.module_.training:
-            self.module_.eval()
-        if len(rows) <= EAGER_MAX_ROWS:
-            with one_thread(), torch.inference_mode():
-                return self.module_(rows)
-        if len(rows) <= SINGLE_THREAD_MAX_ROWS:
-            with one_thread():
-                return Engine(self.module_, n_threads=1).logits(rows)
-        engine = Engine(self.module_)
-        with engine.workers.running():
-            return engine.logits(rows)
-
-    def infer(self, x: Any, **fit_params: Any) -> Tensor:
-        """Return the logits of encoded rows."""
-        return self.logits(self._encoded(x).indices)
-
-    def forward_iter(self, X: Any, training: bool = False, device: str = "cpu") -> Iterator[Tensor]:
-        """Yield the logits of all encoded rows at once; `training` turns dropout on."""
-        self.check_is_fitted()
-        if training:
-            self.module_.train()
-            try:
-                logits = self.module_(torch.as_tensor(self._encoded(X).indices).to(self.device))
-            finally:
-                self.module_.eval()
-        else:
-            logits = self.infer(X)
-        yield logits.to(device)
-
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the probability of each class, (n_samples, 2)."""
-        return self.criterion_.predict_proba(self.decision_function(X))
-
-    def predict(self, X: Any) -> NDArray[np.intp]:
-        """Return the more probable class of each row, 0 or 1."""
-        return self.criterion_.predict(self.decision_function(X))
-
-    def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Return the logit of each row in double precision."""
-        self.check_is_fitted()
-        return self.forward(X).numpy().astype(np.float64)
-
-    def _encoded(self, X: EncodedData | ArrayLike | Tensor) -> EncodedData:
-        """Take a matrix of field indices for encoded data; check the indices."""
-        if isinstance(X, Tensor):
-            X = X.cpu().numpy()
-        data = X if isinstance(X, EncodedData) else EncodedData(X)
-        check_indices(data.indices, self.module__cardinalities)
-        return data
 
     # ------------------------------------------------------------------- state
 
@@ -460,13 +403,3 @@ def _listens_to_batches(callback: Any) -> bool:
         getattr(type(callback), event, None) is not getattr(Callback, event)
         for event in BATCH_EVENTS
     )
-
-
-def _auc(evaluated: list[tuple[Batch, Tensor]]) -> float:
-    """Weighted AUC of evaluated batches; NaN if they are of one class."""
-    batches, logits = zip(*evaluated, strict=True)
-    _, targets, weights = zip(*batches, strict=True)
-    logit, target, weight = (torch.cat(each).cpu().numpy() for each in (logits, targets, weights))
-    if target.min() == target.max():
-        return np.nan
-    return float(roc_auc_score(target, logit, sample_weight=weight.astype(np.float64)))

@@ -1,0 +1,60 @@
+"""Names of parameters: unknown ones are refused with a hint, before anything is changed."""
+
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+
+from sk_dynint import BaselineClassifier, DynIntClassifier, FieldEncoder
+from sk_dynint._names import HINTS
+from tests.conftest import fast
+
+BOTH = pytest.mark.parametrize("make", [DynIntClassifier, BaselineClassifier])
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("learning_rate", "it is lr here"),
+        ("early_stopping_rounds", "it is patience here"),
+        ("epochs", "max_epochs"),
+        ("eval_set", "X_val and y_val"),
+        ("cat_features", "categorical_features"),
+        ("random_stat", "did you mean random_state"),
+        ("encoder__min_count", r"encoder=FieldEncoder\(min_count=...\)"),
+    ],
+)
+def test_a_name_of_another_library_is_answered_with_ours(make, name, hint):
+    with pytest.raises(TypeError, match=f"{make.__name__} has no parameter '{name}'; .*{hint}"):
+        make(**{name: 3})
+
+
+@BOTH
+def test_no_hint_hides_a_parameter(make):
+    assert not set(HINTS) & set(make().get_params())
+
+
+@BOTH
+def test_set_params_is_all_or_nothing(make):
+    model = make(encoder=FieldEncoder(min_count=3))
+    before = repr(model)
+    for wrong, match in [
+        ({"lr": 0.5, "learning_rate": 0.1}, "it is lr here"),
+        ({"encoder__min_count": 9, "encoder__bins": 3}, r"encoder has no parameter \['bins'\]"),
+        ({"encoder__min_count": 9, "max_epoch": 3}, "did you mean max_epochs"),
+    ]:
+        with pytest.raises(ValueError, match=match):
+            model.set_params(**wrong)
+        assert repr(model) == before
+
+
+def test_encoder_and_its_parameters_at_once(clicks):
+    """A grid may hold both, in any order."""
+    model = fast().set_params(encoder=None, encoder__min_count=5)
+    assert model.encoder.min_count == 5
+    model = fast(encoder=FieldEncoder()).set_params(encoder__n_bins=7, encoder=None)
+    assert model.encoder.n_bins == 7
+    grid = {"encoder": [None], "encoder__min_count": [1, 5], "max_epochs": [1]}
+    search = GridSearchCV(fast(), grid, cv=2).fit(*clicks)
+    assert search.best_params_["encoder__min_count"] in (1, 5)
+    assert clone(search.best_estimator_).encoder.min_count in (1, 5)
