@@ -99,7 +99,7 @@ def test_one_model_has_no_differences(clicks_file, capsys):
         (["--reference", "dwp"], r"--reference dwp is not among --models \['pin', 'da'\]"),
         (["--data", "x.json"], r"x.json must end with one of .parquet, .csv, .tsv"),
         (["--data", "x.csv"], "No such file"),
-        (["--params", '{"da": {"layers": 3}}'], "Invalid parameter 'layers'"),
+        (["--params", '{"da": {"layers": 3}}'], "has no parameter 'layers'"),
     ],
 )
 def test_what_is_refused(clicks_file, options, message):
