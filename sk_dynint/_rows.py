@@ -15,7 +15,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, column_or_1d
 
-from sk_dynint.preprocessing import FieldEncoder, check_table
+from sk_dynint.preprocessing import FieldEncoder, check_frame
 from sk_dynint.training import EncodedData
 
 
@@ -126,7 +126,7 @@ class Rows(NamedTuple):
 def check_columns(estimator: Any, X: Any, *, reset: bool) -> Any:
     """Check raw columns or encoded data; with `reset`, set number and names of the features."""
     if not isinstance(X, EncodedData):
-        return check_table(estimator, X, reset=reset)
+        return check_frame(estimator, X, reset=reset)
     for name in ("n_features_in_", "feature_names_in_") if reset else ():
         if hasattr(X.encoder, name):
             setattr(estimator, name, getattr(X.encoder, name))

@@ -81,7 +81,17 @@ class NumericField(Field):
         middle = np.concatenate([[np.nan, np.nan], middle])
         return _from_seconds(middle, self.kind)[indices]
 
-    def table(self) -> pd.DataFrame:
+    def state_dict(self, label: Any) -> dict[str, Any]:
+        """Return all attributes."""
+        names = ("kind", "counts", "binning", "thresholds", "index", "lower", "upper")
+        return {"is_numeric": True} | {name: getattr(self, name) for name in names}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> NumericField:
+        """Return the field that had this state."""
+        return cls(**{name: value for name, value in state.items() if name != "is_numeric"})
+
+    def to_frame(self) -> pd.DataFrame:
         """Return the indices with the range and the count of their bins."""
         bounds = {
             name: np.concatenate([[np.nan, np.nan], bound])

@@ -144,7 +144,7 @@ def from_key(key: Any) -> Any:
     return key.value if isinstance(key, Truth) else key
 
 
-def check_table(estimator: BaseEstimator, X: Any, *, reset: bool) -> pd.DataFrame | NDArray[Any]:
+def check_frame(estimator: BaseEstimator, X: Any, *, reset: bool) -> pd.DataFrame | NDArray[Any]:
     """Check a table against (or, with `reset`, into) the estimator: its shape and its names.
 
     An array gets the names that the estimator knows, so that whoever checks it next need not warn
@@ -152,7 +152,7 @@ def check_table(estimator: BaseEstimator, X: Any, *, reset: bool) -> pd.DataFram
     """
     X = arrow_to_pandas(X)
     if isinstance(X, pd.DataFrame):
-        _check_frame(X)
+        _check_shape_and_names(X)
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         return X
     # A list of rows such as ["a", 1] must not become an array of strings.
@@ -164,7 +164,7 @@ def check_table(estimator: BaseEstimator, X: Any, *, reset: bool) -> pd.DataFram
 
 def read_columns(estimator: BaseEstimator, X: Any, *, reset: bool) -> list[Column]:
     """Check a table and return its columns."""
-    X = check_table(estimator, X, reset=reset)
+    X = check_frame(estimator, X, reset=reset)
     if isinstance(X, pd.DataFrame):
         columns = [_read_series(label, series) for label, series in X.items()]
     else:
@@ -174,7 +174,7 @@ def read_columns(estimator: BaseEstimator, X: Any, *, reset: bool) -> list[Colum
     return columns
 
 
-def _check_frame(X: pd.DataFrame) -> None:
+def _check_shape_and_names(X: pd.DataFrame) -> None:
     """Refuse what scikit-learn's `check_array` would refuse in an array."""
     for size, what in zip(X.shape, ("sample(s)", "feature(s)"), strict=True):
         if size == 0:

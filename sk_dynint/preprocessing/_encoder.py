@@ -11,28 +11,28 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_array, check_is_fitted
 
 from ._binning import BINNINGS, NumericField, fit_numeric
 from ._columns import ANY_KIND, NUMERIC_KINDS, Column, read_columns
+from ._counts import Counts, count_column, summation_order
 from ._field import Field, Indices, gather
-from ._levels import CategoricalField, decode, fit_levels, fit_ordinal_encoder
+from ._levels import CategoricalField, decode, fit_levels
 from ._roles import resolve_binning, resolve_categorical
 from ._threads import column_threads, fill_matrix
 
-# Fits a column: the field, the index of each distinct value, and where these stand in the column.
-Fit = Callable[[], tuple[Field, Indices, NDArray[np.intp]]]
+Count = Callable[[], tuple[Counts, NDArray[np.intp]]]
+"""Counts a column; see `count_column`."""
 
-
-ENOUGH_ROWS = 100
-"""From so many rows on, a column of which no level is kept is worth a warning."""
+WARNING_MIN_ROWS = 100
+"""Number of rows from which on a column of which no level is kept is worth a warning."""
 
 
 class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Encode every column of a table as a field of integer indices.
+    """Encode every column of a frame as a field of integer indices.
 
     Index 0 is a rare or unseen level, 1 is a missing value, and from 2 on stand the levels that
     `fit` kept: for a categorical column its values, the most frequent first (of equally frequent
@@ -66,6 +66,10 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         A level is kept if it occurs at least this often, counted by `sample_weight`.
     threshold_numeric : bool, default=False
         Whether `min_count` holds for bins of numbers as well.
+    keep_counts : bool, default=False
+        Whether to keep the counts of all distinct values, rare ones included, in `counts_`, so that
+        encoders of parts can be merged (:meth:`merge`). They can take many times the memory of what
+        `transform` needs.
 
     Attributes
     ----------
@@ -78,6 +82,11 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     levels_ : list of DataFrame
         For each field the level (or the least and the greatest value of the bin) and the
         weighted count of each index. Built when asked for.
+    counts_ : list of Counts
+        How often each value of each column occurred, with ``keep_counts=True``. Counts of two parts
+        can be added.
+    n_samples_seen_ : int
+        Number of rows that `fit` counted.
     n_features_in_ : int
         Number of columns seen by `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -141,11 +150,14 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         "n_bins": [Interval(Integral, 2, None, closed="left")],
         "min_count": [Interval(Real, 0, None, closed="left")],
         "threshold_numeric": ["boolean"],
+        "keep_counts": ["boolean"],
     }
 
     cardinalities_: NDArray[np.int64]
     field_kinds_: list[str]
     binning_: list[str | None]
+    counts_: list[Counts]
+    n_samples_seen_: int
 
     def __init__(
         self,
@@ -155,12 +167,14 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         n_bins: int = 32,
         min_count: float = 2,
         threshold_numeric: bool = False,
+        keep_counts: bool = False,
     ) -> None:
         self.categorical_features = categorical_features
         self.binning = binning
         self.n_bins = n_bins
         self.min_count = min_count
         self.threshold_numeric = threshold_numeric
+        self.keep_counts = keep_counts
 
     def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Count levels and place bins.
@@ -188,7 +202,7 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             If `X` is sparse or holds objects that cannot be levels, such as lists.
         """
         columns, weight = self._check_fit_input(X, sample_weight)
-        self._set_fields(self._fit_fields(columns, weight), columns)
+        self._set_fields(*self._fit_columns(columns, weight), len(columns[0]))
         return self
 
     def fit_transform(
@@ -212,17 +226,124 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         columns, weight = self._check_fit_input(X, sample_weight)
         if weight is not None and not weight.all():
             # Rows of weight 0 are encoded, but must leave no trace in the levels.
-            self._set_fields(self._fit_fields(columns, weight), columns)
+            self._set_fields(*self._fit_columns(columns, weight), len(columns[0]))
             return self._encode(columns)
 
-        def work(fit: Fit, out: Indices) -> Field:
-            field, index, codes = fit()
+        def work(task: tuple[Count, str], out: Indices) -> tuple[Field, Counts]:
+            count, binning = task
+            counts, codes = count()
+            field, index = self._finish(counts, binning)
             gather(index, codes, out)
-            return field
+            return field, counts
 
-        indices, fields = fill_matrix(work, self._prepare_fits(columns, weight), len(columns[0]))
-        self._set_fields(fields, columns)
+        tasks = self._prepare(columns, weight)
+        indices, results = fill_matrix(work, tasks, len(columns[0]))
+        fields, counts = zip(*results, strict=True)
+        self._set_fields(fields, counts, len(columns[0]))
         return indices
+
+    def merge(self, other: FieldEncoder) -> FieldEncoder:
+        """Return the encoder of the rows of both, from their counts.
+
+        Parameters
+        ----------
+        other : FieldEncoder
+            Fitted on other rows of the same columns, with the same parameters and
+            ``keep_counts=True``, like this one.
+
+        Returns
+        -------
+        FieldEncoder
+            What `fit` would have learnt from all rows together, to the bit; with fractional
+            weights that are no multiples of a power of two, up to the rounding of their sums.
+
+        Raises
+        ------
+        ValueError
+            If the encoders differ in parameters or columns, or have no counts.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sk_dynint import FieldEncoder
+        >>> parts = [pd.DataFrame({"site": site}) for site in (["a", "b", "b"], ["a", "c"])]
+        >>> one, two = (FieldEncoder(keep_counts=True).fit(part) for part in parts)
+        >>> one.merge(two).levels_[0]["level"].tolist()  # each kept level occurs twice
+        [None, nan, 'a', 'b']
+        """
+        for encoder in (self, other):
+            check_is_fitted(encoder)
+            if not hasattr(encoder, "counts_"):
+                raise ValueError("an encoder can be merged if it was fitted with keep_counts=True")
+        theirs = other.get_params()
+        differing = {k: (v, theirs[k]) for k, v in self.get_params().items() if v is not theirs[k]}
+        if any(not np.array_equal(*values) for values in differing.values()):
+            raise ValueError(f"the encoders have different parameters: {differing}")
+        if not np.array_equal(self._labels(), other._labels()):
+            raise ValueError(
+                f"the encoders have different columns: {self._labels()} and {other._labels()}"
+            )
+        counts = [a + b for a, b in zip(self.counts_, other.counts_, strict=True)]
+        merged = clone(self)
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self, name):
+                setattr(merged, name, getattr(self, name))
+        binnings = merged._binnings(counts)
+        fields = [merged._finish(*pair)[0] for pair in zip(counts, binnings, strict=True)]
+        merged._set_fields(fields, counts, self.n_samples_seen_ + other.n_samples_seen_)
+        return merged
+
+    # -------------------------------------------------------------------- state
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was learnt as arrays of numbers, numbers and strings.
+
+        Returns
+        -------
+        dict
+            Names such as "fields.3.counts" to values, from which :meth:`load_state_dict` restores
+            the encoder without unpickling anything. Parameters and `counts_` are not part of it.
+
+        Raises
+        ------
+        TypeError
+            If a level has a type that cannot be stored.
+        """
+        check_is_fitted(self)
+        state: dict[str, Any] = {
+            "n_features": self.n_features_in_,
+            "n_samples_seen": self.n_samples_seen_,
+            "names": [str(name) for name in getattr(self, "feature_names_in_", [])],
+        }
+        for j, (field, label) in enumerate(zip(self._fields, self._labels(), strict=True)):
+            state |= {f"fields.{j}.{k}": v for k, v in field.state_dict(label).items()}
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> Self:
+        """Restore what :meth:`state_dict` returned.
+
+        Parameters
+        ----------
+        state : dict
+            The state.
+
+        Returns
+        -------
+        self : FieldEncoder
+        """
+        fields: list[Field] = []
+        for j in range(state["n_features"]):
+            prefix = f"fields.{j}."
+            own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+            kind = NumericField if own["is_numeric"] else CategoricalField
+            fields.append(kind.from_state(own))
+        self.n_features_in_ = state["n_features"]
+        if state["names"]:
+            self.feature_names_in_ = np.array(state["names"], dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        self._set_fields(fields, [], state["n_samples_seen"])
+        return self
 
     def transform(self, X: Any) -> Indices:
         """Encode.
@@ -266,7 +387,8 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         values: dict[int, Any] = {}
         categorical = [j for j, kind in enumerate(self.field_kinds_) if kind == "categorical"]
         if categorical:
-            decoded = decode(self._ordinal_encoder, codes[:, categorical])
+            levels = [field for field in self._fields if isinstance(field, CategoricalField)]
+            decoded = decode(levels, codes[:, categorical])
             values = dict(zip(categorical, decoded, strict=True))
         for j, field in enumerate(self._fields):
             if isinstance(field, NumericField):
@@ -275,8 +397,8 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     @property
     def levels_(self) -> list[pd.DataFrame]:
-        """Tables of the indices of each field."""
-        return [field.table() for field in self._fields]
+        """What each index of each field stands for."""
+        return [field.to_frame() for field in self._fields]
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -309,57 +431,63 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             raise ValueError("Sample weights must contain at least one non-zero number.")
         return columns, weight
 
-    def _fit_fields(
+    def _fit_columns(
         self, columns: Sequence[Column], weight: NDArray[np.float64] | None
-    ) -> list[Field]:
-        """Return the fields of columns."""
-        fits = self._prepare_fits(columns, weight)
-        with column_threads(len(columns[0])) as map_columns:
-            return list(map_columns(lambda fit: fit()[0], fits))
+    ) -> tuple[list[Field], list[Counts]]:
+        """Count the values of columns; return their fields and the counts."""
 
-    def _prepare_fits(
+        def work(task: tuple[Count, str]) -> tuple[Field, Counts]:
+            count, binning = task
+            counts, _ = count()
+            return self._finish(counts, binning)[0], counts
+
+        with column_threads(len(columns[0])) as map_columns:
+            results = list(map_columns(work, self._prepare(columns, weight)))
+        return [field for field, _ in results], [counts for _, counts in results]
+
+    def _prepare(
         self, columns: Sequence[Column], weight: NDArray[np.float64] | None
-    ) -> list[Fit]:
-        """Resolve what depends on all columns; return a function for each that fits it."""
+    ) -> list[tuple[Count, str]]:
+        """Resolve what depends on all columns; return how to count each one, and its binning."""
         if weight is not None and not weight.all():
             columns, weight = [column.rows(weight > 0) for column in columns], weight[weight > 0]
-        order = _summation_order(weight)
+        order = summation_order(weight)
         is_categorical = resolve_categorical(self.categorical_features, columns)
         binnings = resolve_binning(self.binning, columns, is_categorical)
-        return [
-            partial(self._fit_column, column, None if categorical else binning, weight, order)
-            for column, categorical, binning in zip(columns, is_categorical, binnings, strict=True)
+        counts = [
+            partial(count_column, column, is_numeric=not categorical, weight=weight, order=order)
+            for column, categorical in zip(columns, is_categorical, strict=True)
         ]
+        return list(zip(counts, binnings, strict=True))
 
-    def _fit_column(
-        self,
-        column: Column,
-        binning: str | None,
-        weight: NDArray[np.float64] | None,
-        order: NDArray[np.intp] | None,
-    ) -> tuple[Field, Indices, NDArray[np.intp]]:
-        """Return the field, the index of each distinct value of the column, and its codes."""
-        codes, values = column.distinct() if binning is None else column.distinct_numbers()
-        counts = _count(codes, len(values), weight, order)
-        kind = column.kind if counts[1:].any() else "missing values"
-        common = {"missing": counts[0], "kind": kind}
-        if binning is None:
-            levels, index = fit_levels(values, counts[1:], min_count=self.min_count, **common)
-            return levels, index, codes
+    def _binnings(self, counts: Sequence[Counts]) -> list[str]:
+        """Return the binning of each column of which there are counts."""
+        return resolve_binning(self.binning, counts, [not c.is_numeric for c in counts])
+
+    def _finish(self, counts: Counts, binning: str) -> tuple[Field, Indices]:
+        """Choose levels or bins; return the field and the index of each distinct value."""
+        common: dict[str, Any] = {"missing": counts.missing, "kind": counts.kind}
+        if not counts.is_numeric:
+            return fit_levels(counts.values, counts.counts, min_count=self.min_count, **common)
         bins = fit_numeric(
-            values,
-            counts[1:],
+            counts.values,
+            counts.counts,
             binning=binning,
             n_bins=self.n_bins,
             min_count=self.min_count if self.threshold_numeric else 0,
             **common,
         )
-        return bins, bins.lookup(values), codes
+        return bins, bins.lookup(counts.values)
 
-    def _set_fields(self, fields: list[Field], columns: Sequence[Column]) -> None:
-        categorical = [field for field in fields if isinstance(field, CategoricalField)]
-        self._fields = fields
-        self._ordinal_encoder = fit_ordinal_encoder(categorical)
+    def _labels(self) -> list[Any]:
+        """Names of the columns, or their positions."""
+        return list(getattr(self, "feature_names_in_", range(self.n_features_in_)))
+
+    def _set_fields(
+        self, fields: Sequence[Field], counts: Sequence[Counts], n_samples: int
+    ) -> None:
+        self._fields = list(fields)
+        self.n_samples_seen_ = n_samples
         self.cardinalities_ = np.array([field.cardinality for field in fields], dtype=np.int64)
         self.field_kinds_ = [
             "categorical" if isinstance(field, CategoricalField) else "numeric" for field in fields
@@ -367,13 +495,17 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.binning_ = [
             field.binning if isinstance(field, NumericField) else None for field in fields
         ]
+        if self.keep_counts and counts:
+            self.counts_ = [each.compact() for each in counts]
+        elif hasattr(self, "counts_"):
+            del self.counts_
         lost = [
-            column.label
-            for column, field in zip(columns, fields, strict=True)
-            if field.cardinality == 2 and field.kind != "missing values"
+            each.label
+            for each, field in zip(counts, fields, strict=bool(counts))
+            if field.cardinality == 2 and each.has_values
         ]
         asked_for = self.min_count > 2  # a greater one than the default
-        if lost and len(columns[0]) >= ENOUGH_ROWS and not asked_for:
+        if lost and n_samples >= WARNING_MIN_ROWS and not asked_for:
             warnings.warn(
                 f"columns {lost} keep no level: none of their values occurs {self.min_count} times "
                 "(min_count, counted by sample_weight), so that all are the same to a model; drop "
@@ -393,7 +525,7 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         wrong = (codes != given) | (codes < 0) | (codes >= self.cardinalities_)
         if wrong.any():
             i, j = np.argwhere(wrong)[0]
-            label = getattr(self, "feature_names_in_", range(self.n_features_in_))[j]
+            label = self._labels()[j]
             largest = self.cardinalities_[j] - 1
             raise ValueError(f"column {label!r} has indices 0 to {largest}, got {given[i, j]}.")
         return codes
@@ -412,25 +544,3 @@ def _check_kind(column: Column, field: Field) -> None:
         raise ValueError(
             f"{column} holds {column.kind}, but it is {name} and held {field.kind} in fit."
         )
-
-
-def _summation_order(weight: NDArray[np.float64] | None) -> NDArray[np.intp] | None:
-    """Return the order in which to add weights so that the order of rows does not matter.
-
-    Sums of whole numbers are exact in any order; fractions are added from the smallest up.
-    """
-    if weight is None or (weight == np.floor(weight)).all():
-        return None
-    return np.argsort(weight, kind="stable")
-
-
-def _count(
-    codes: NDArray[np.intp],
-    n_values: int,
-    weight: NDArray[np.float64] | None,
-    order: NDArray[np.intp] | None,
-) -> NDArray[Any]:
-    """Return the (weighted) count of missing values, then of each value."""
-    if order is not None and weight is not None:
-        codes, weight = codes[order], weight[order]
-    return np.bincount(codes + 1, weight, minlength=n_values + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,8 @@ from ._columns import Column
 Indices = NDArray[np.int32]
 
 RARE, MISSING, FIRST_KEPT = 0, 1, 2
-# Up to this many rows, looking some values up twice is cheaper than finding the distinct ones.
-SHORT = 64
+DIRECT_LOOKUP_MAX_ROWS = 64
+"""Up to so many rows, all values are looked up: finding the distinct ones first takes longer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +37,21 @@ class Field(ABC):
         """Return the index of each value; NaN is missing."""
 
     @abstractmethod
-    def table(self) -> pd.DataFrame:
+    def to_frame(self) -> pd.DataFrame:
         """Return what each index stands for, and its count."""
+
+    @abstractmethod
+    def state_dict(self, label: Any) -> dict[str, Any]:
+        """Return the field as arrays, numbers and strings; `label` is for errors."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Return the field that had this state."""
 
     def encode(self, column: Column, out: Indices) -> None:
         """Write the indices of a column."""
-        if len(column) <= SHORT:
+        if len(column) <= DIRECT_LOOKUP_MAX_ROWS:
             out[:] = self.lookup(column.numbers() if self.is_numeric else column.keys())
         else:
             distinct = column.distinct_numbers() if self.is_numeric else column.distinct_keys()

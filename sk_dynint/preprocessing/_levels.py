@@ -1,8 +1,8 @@
-"""Categorical columns: which levels are kept, and the category-encoders mapping that holds them.
+"""Categorical columns: which levels are kept, and their indices.
 
-A fitted `category_encoders.OrdinalEncoder` holds the mappings, and decodes. It would encode row by
-row, though; here each distinct value is looked up once in the same mapping, which gives the same
-indices (a test compares the two) in a tenth of the time, or less.
+category-encoders' `OrdinalEncoder` decodes. It would also encode, but row by row; here each
+distinct value is looked up once in the same mapping, which gives the same indices (a test compares
+the two) in a tenth of the time or less.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from sk_dynint._warnings import warnings_ignored
 
 from ._arrow import arrow_keys, arrow_positions, is_arrow_backed
 from ._columns import Column, from_key, to_keys
-from ._field import FIRST_KEPT, SHORT, Field, Indices
+from ._field import DIRECT_LOOKUP_MAX_ROWS, FIRST_KEPT, Field, Indices
+from ._state import pack_keys, unpack_keys
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,7 @@ class CategoricalField(Field):
             with suppress(UnicodeEncodeError):  # a level that Arrow cannot hold
                 return arrow_positions(self.levels, values)
         keys = arrow_keys(values) if is_arrow_backed(values) else values
-        if len(keys) <= SHORT:
+        if len(keys) <= DIRECT_LOOKUP_MAX_ROWS:
             return np.array([self._position(key) for key in keys], dtype=np.intp)
         return self.levels.get_indexer(pd.Index(keys, dtype=object))
 
@@ -62,7 +63,7 @@ class CategoricalField(Field):
 
         The index of levels is hashed once and for all, but takes longer for each value.
         """
-        n_least = max(len(self.levels), SHORT + 1)
+        n_least = max(len(self.levels), DIRECT_LOOKUP_MAX_ROWS + 1)
         return self.kind == "strings" and is_arrow_backed(values) and len(values) >= n_least
 
     def _position(self, key: Any) -> int:
@@ -71,7 +72,21 @@ class CategoricalField(Field):
         except KeyError:
             return -1
 
-    def table(self) -> pd.DataFrame:
+    def state_dict(self, label: Any) -> dict[str, Any]:
+        """Return kind, counts and levels."""
+        keys = {f"levels.{name}": v for name, v in pack_keys(self.levels[1:], label).items()}
+        return {"is_numeric": False, "kind": self.kind, "counts": self.counts} | keys
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> CategoricalField:
+        """Return the field that had this state."""
+        prefix = "levels."
+        packed = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        levels = np.concatenate([np.array([np.nan], dtype=object), unpack_keys(packed)])
+        index = pd.Index(levels, dtype=object)
+        return cls(kind=state["kind"], counts=state["counts"], levels=index)
+
+    def to_frame(self) -> pd.DataFrame:
         """Return the level and the count of each index."""
         level = pd.Series([None, *map(from_key, self.levels)], dtype=object)
         return pd.DataFrame({"level": level, "count": self.counts}).rename_axis("index")
@@ -100,14 +115,12 @@ def fit_levels(
     return field, index
 
 
-def fit_ordinal_encoder(fields: Sequence[CategoricalField]) -> OrdinalEncoder | None:
+def make_ordinal_encoder(fields: Sequence[CategoricalField]) -> OrdinalEncoder:
     """Return a fitted category-encoders encoder with the mappings of the fields, in their order.
 
-    It shares the levels of the fields, but calls unseen ones -1. It is fitted on one row of missing
-    values, because `fit` transforms what it is given.
+    It shares the levels of the fields, but gives unseen ones the index -1. It is fitted on one row
+    of missing values, because `fit` transforms what it is given.
     """
-    if not fields:
-        return None
     mapping = [
         {
             "col": j,
@@ -134,7 +147,7 @@ def _sort_key(key: Any) -> tuple[Any, ...]:
     return (1, 0, f"{type(key).__name__} {from_key(key)!r}")
 
 
-def decode(encoder: OrdinalEncoder, codes: NDArray[np.int64]) -> list[pd.Series]:
+def decode(fields: Sequence[CategoricalField], indices: NDArray[np.int64]) -> list[pd.Series]:
     """Return the levels of field indices, one series per field."""
-    table = encoder.inverse_transform(pd.DataFrame(codes))
-    return [table[j].map(from_key).infer_objects() for j in table.columns]
+    frame = make_ordinal_encoder(fields).inverse_transform(pd.DataFrame(indices))
+    return [frame[j].map(from_key).infer_objects() for j in frame.columns]

@@ -1,4 +1,4 @@
-"""What each column is to be: the parameters that speak of columns, resolved against a table."""
+"""What each column is to be: parameters that name columns, resolved against a frame."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from ._binning import BINNINGS
 from ._columns import NUMERIC_KINDS, Column
+from ._counts import Counts
 
 
 def resolve_categorical(chosen: str | ArrayLike, columns: Sequence[Column]) -> list[bool]:
@@ -46,9 +47,11 @@ def _chosen_columns(chosen: str | ArrayLike, columns: Sequence[Column]) -> list[
 
 
 def resolve_binning(
-    asked: str | Mapping[Any, str], columns: Sequence[Column], is_categorical: Sequence[bool]
+    asked: str | Mapping[Any, str],
+    columns: Sequence[Column | Counts],
+    is_categorical: Sequence[bool],
 ) -> list[str]:
-    """Return the binning asked for each column; it is idle for categorical ones."""
+    """Return the binning asked for each column; categorical ones do not use theirs."""
     if isinstance(asked, str):
         return [asked] * len(columns)
     binnings = ["quantile"] * len(columns)
@@ -57,12 +60,14 @@ def resolve_binning(
         if binning not in BINNINGS:
             raise ValueError(f"binning[{key!r}] must be one of {BINNINGS}, got {binning!r}.")
         if is_categorical[j]:
-            raise ValueError(f"binning[{key!r}]={binning!r}, but {columns[j]} is categorical.")
+            raise ValueError(
+                f"binning[{key!r}]={binning!r}, but column {columns[j].label!r} is categorical."
+            )
         binnings[j] = binning
     return binnings
 
 
-def _position(key: Any, columns: Sequence[Column], parameter: str) -> int:
+def _position(key: Any, columns: Sequence[Column | Counts], parameter: str) -> int:
     """Return the position of the column that a name or a position means."""
     labels = [column.label for column in columns]
     if key in labels:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sk_dynint.preprocessing import FieldEncoder
 from sk_dynint.preprocessing._columns import read_columns
+from sk_dynint.preprocessing._levels import make_ordinal_encoder
 
 from .reference import encode_levels
 
@@ -215,14 +216,14 @@ def test_category_encoders_agrees(cells, new):
     keys = pd.DataFrame({j: column.keys() for j, column in enumerate(columns)}, dtype=object)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'future.no_silent_downcasting'", DeprecationWarning)
-        applied = encoder._ordinal_encoder.transform(keys)
+        applied = make_ordinal_encoder(encoder._fields).transform(keys)
     np.testing.assert_array_equal(np.maximum(applied, 0), expected)  # it calls unseen levels -1
 
 
 def test_category_encoders_shares_the_levels():
-    """A million levels must not be held, or pickled, twice."""
+    """A million levels must not be held twice; what is pickled holds them once."""
     encoder = FieldEncoder(min_count=1).fit(frame(["a", "b", None]))
-    (mapping,) = encoder._ordinal_encoder.category_mapping
+    (mapping,) = make_ordinal_encoder([encoder._fields[0]]).category_mapping
     assert np.shares_memory(
         mapping["mapping"].index.to_numpy(), encoder._fields[0].levels.to_numpy()
     )
