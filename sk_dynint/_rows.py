@@ -148,8 +148,9 @@ def encode(X: Any, encoder: Any) -> EncodedData:
 
 
 def _are_equal(encoder: Any, other: Any) -> bool:
-    """Whether two encoders are copies of each other, by the number of their levels."""
-    return encoder is not None and np.array_equal(encoder.cardinalities_, other.cardinalities_)
+    """Whether an encoder is a copy of another one, for example restored from a pickle."""
+    other = getattr(other, "estimator", other)  # of a frozen one
+    return encoder is other or (encoder is not None and encoder.equals(other))
 
 
 def encoder_for(X: Any, encoder: Any) -> Any:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def arrow_to_pandas(X: Any) -> Any:
-    """Return a frame that speaks Arrow (polars, pyarrow, ...) as a pandas one; others as is."""
+    """Convert a frame with an Arrow interface (polars, pyarrow, ...) to pandas; return others."""
     if isinstance(X, pd.DataFrame):
         return X
     if hasattr(X, "collect_schema") and hasattr(X, "collect"):

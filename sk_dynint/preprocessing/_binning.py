@@ -173,7 +173,7 @@ def quantile_thresholds(values: Floats, counts: NDArray[Any], n_bins: int) -> Fl
         return between
     heavy = np.zeros(len(values), dtype=bool)
     n_heavy = -1
-    while n_heavy < heavy.sum():  # what is heavy among the others depends on who has left
+    while n_heavy < heavy.sum():  # removing heavy values lowers the bound for the others
         n_heavy = int(heavy.sum())
         n_shared = max(n_bins - n_heavy, 1)
         heavy |= counts * n_shared >= counts[~heavy].sum()

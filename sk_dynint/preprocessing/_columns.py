@@ -1,8 +1,8 @@
-"""Reading a table: whatever the caller holds becomes a list of plain columns.
+"""Reading a frame: the caller's input becomes a list of plain columns.
 
-Everything that depends on where a table comes from (pandas, polars, Arrow, NumPy, lists) or on how
-a column is stored is settled here. The rest of the folder sees the *distinct values* of a column,
-of which even a long column has few, and codes that say where they stand.
+Everything that depends on the container (pandas, polars, Arrow, NumPy, lists) or on how a column is
+stored is handled here. The other modules see the *distinct values* of a column, of which even a
+long column has few, and factorize codes, the position of each cell's value among them.
 """
 
 from __future__ import annotations
@@ -147,8 +147,8 @@ def from_key(key: Any) -> Any:
 def check_frame(estimator: BaseEstimator, X: Any, *, reset: bool) -> pd.DataFrame | NDArray[Any]:
     """Check a table against (or, with `reset`, into) the estimator: its shape and its names.
 
-    An array gets the names that the estimator knows, so that whoever checks it next need not warn
-    again that it has none.
+    An array gets the names that the estimator knows, so that a later check does not warn again that
+    it has none.
     """
     X = arrow_to_pandas(X)
     if isinstance(X, pd.DataFrame):

@@ -293,6 +293,20 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         merged._set_fields(fields, counts, self.n_samples_seen_ + other.n_samples_seen_)
         return merged
 
+    def equals(self, other: Any) -> bool:
+        """Whether another fitted encoder gives every cell the same index, and has the same counts.
+
+        Parameters
+        ----------
+        other : FieldEncoder
+            Fitted too.
+        """
+        return (
+            isinstance(other, FieldEncoder)
+            and self._labels() == other._labels()
+            and all(a.equals(b) for a, b in zip(self._fields, other._fields, strict=True))
+        )
+
     # -------------------------------------------------------------------- state
 
     def state_dict(self) -> dict[str, Any]:

@@ -40,6 +40,16 @@ class Field(ABC):
     def to_frame(self) -> pd.DataFrame:
         """Return what each index stands for, and its count."""
 
+    def equals(self, other: Field) -> bool:
+        """Whether two fields have the same kind, counts and levels or bins."""
+        mine, theirs = vars(self), vars(other)
+        return type(self) is type(other) and all(
+            value.equals(theirs[name])
+            if isinstance(value, pd.Index)
+            else np.array_equal(value, theirs[name])
+            for name, value in mine.items()
+        )
+
     @abstractmethod
     def state_dict(self, label: Any) -> dict[str, Any]:
         """Return the field as arrays, numbers and strings; `label` is for errors."""
@@ -59,5 +69,5 @@ class Field(ABC):
 
 
 def gather(index: Indices, codes: NDArray[np.intp], out: Indices) -> None:
-    """Write the index of each code; code -1 wraps around to the appended one for missing."""
+    """Write the index of each factorize code; code -1 takes the appended index, that of missing."""
     np.take(np.append(index, np.int32(MISSING)), codes, out=out, mode="wrap")

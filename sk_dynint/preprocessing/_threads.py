@@ -12,8 +12,8 @@ from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 
 from ._field import Indices
 
-# Rows below which most of the work holds Python's lock: a second thread saves next to nothing.
-MIN_ROWS = 100_000
+# Below so many rows most of the work holds the interpreter lock, and threads save hardly any time.
+MIN_ROWS_FOR_THREADS = 100_000
 # A block of the matrix that is filled at once: wide enough to write quickly, small enough to cache.
 _FIELDS, _ROWS = 8, 1024
 
@@ -29,7 +29,7 @@ def column_threads(n_samples: int) -> Iterator[Callable[..., Iterator[Any]]]:
     container, less if ``OMP_NUM_THREADS`` or ``threadpool_limits`` say so, and in a process that
     joblib started its share of the cores.
     """
-    n_threads = _openmp_effective_n_threads() if n_samples >= MIN_ROWS else 1
+    n_threads = _openmp_effective_n_threads() if n_samples >= MIN_ROWS_FOR_THREADS else 1
     if n_threads == 1:
         yield map
     else:

@@ -24,7 +24,7 @@ from .test_levels import STORES
 def threads(n_threads):
     """Share columns among so many threads, however short they are."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_threads, "MIN_ROWS", 1)
+        patch.setattr(_threads, "MIN_ROWS_FOR_THREADS", 1)
         patch.setattr(_threads, "_openmp_effective_n_threads", lambda: n_threads)
         yield
 

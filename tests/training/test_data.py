@@ -101,6 +101,11 @@ def test_pickles(encoded):
     model = fast().fit(data, y)
     twin_model = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(twin_model.predict_proba(data), model.predict_proba(X))
+    assert twin_model.encoder_ is not data.encoder
+    other = FieldEncoder().fit(X.iloc[::-1].assign(hour=X["hour"] + 1))
+    assert not data.encoder.equals(other)
+    with pytest.raises(ValueError, match="of another encoder"):
+        twin_model.predict_proba(EncodedData(data.indices[:, :], encoder=other))
 
 
 def test_errors_say_what_is_wrong(encoded):
