@@ -7,7 +7,15 @@ that a derivative is one evaluation at p + ih (`complex_step`); the real part al
 blocked gradient lets through.
 """
 
+import inspect
+
 import numpy as np
+
+
+def known_options(function, options):
+    """Those of the options that a function, class or reference takes."""
+    parameters = inspect.signature(function).parameters
+    return {name: value for name, value in options.items() if name in parameters}
 
 
 def to_numpy(module):
@@ -148,6 +156,7 @@ def cosine_penalty(vectors, kind="absolute", normalize=False):
 
 
 LAYERS = {"pin": pin, "da": da, "dgp": dgp, "dwp": dwp}
+"""Name in `sk_dynint.interactions.VARIANTS` -> reference.  Every variant has an entry here."""
 
 
 # --- the whole model

@@ -1,11 +1,18 @@
 """The competitors in plain NumPy: one instance, loops, the equations of their papers.
 
-`E` is the embedding of one instance, (F, D); `p` the parameters of the torch module by name.
+`E` is the embedding of one instance, (F, D); `p` the parameters of the torch module by name.  What
+the tests know of a competitor is its entry in `REFERENCES`, at the end.
 """
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from tests.references import part
+
+F, D = 4, 3
 
 
 def relu(x):
@@ -151,7 +158,8 @@ def attention(p, E, n_heads, scale, residual):
         for m in range(F):
             similarity = np.array([(Q @ E[m]) @ (Key @ E[k]) for k in range(F)])
             similarity = similarity / np.sqrt(K) if scale else similarity
-            alpha = np.exp(similarity) / np.exp(similarity).sum()
+            alpha = np.exp(similarity - similarity.max())
+            alpha = alpha / alpha.sum()
             out[m, rows] = sum(alpha[k] * (V @ E[k]) for k in range(F))
             if residual:
                 out[m, rows] += p["residual.weight"][rows] @ E[m]
@@ -197,17 +205,126 @@ def fibinet(p, E, bilinear="interaction"):
     return output(p, dnn(deep, x) if deep else x)
 
 
+# --- the register
+
+
+class Form(NamedTuple):
+    """A body to test: its options, and the number of its parameters with F fields of length D."""
+
+    options: dict
+    n_parameters: int
+
+
+class Reference(NamedTuple):
+    """What the tests know of a competitor.
+
+    `logit(p, E, ...)` returns the logit of one instance; the names after `p` and `E` are options of
+    the body that the parameters do not show, with the same defaults.  `linear` says whether the
+    model has one weight per index beside its body.
+    """
+
+    logit: Callable[..., float]
+    forms: list[Form]
+    linear: bool = False
+
+
+def n_dense(*widths):
+    """Number of parameters of dense layers between these widths."""
+    return sum(n_out * (n_in + 1) for n_in, n_out in pairwise(widths))
+
+
+def n_dnn(n_inputs):
+    """Number of parameters of the two hidden layers of `HIDDEN` and of the output unit."""
+    return n_dense(n_inputs, 7, 5) + 5
+
+
+HIDDEN = {"hidden_units": (7, 5)}
+X, P = F * D, F * (F - 1) // 2  # width of the embedding, number of pairs of fields
+N_CROSS = X * X + X  # of a cross layer of DCN V2 without a rank
+
 REFERENCES = {
-    "lr": lr,
-    "fm": fm,
-    "dnn": dnn_logit,
-    "widedeep": dnn_logit,
-    "deepcrossing": deepcrossing,
-    "dcn": dcn,
-    "dcnv2": dcnv2,
-    "pnn": pnn,
-    "deepfm": deepfm,
-    "xdeepfm": xdeepfm,
-    "autoint": autoint,
-    "fibinet": fibinet,
+    "lr": Reference(lr, [Form({}, 0)]),
+    "fm": Reference(fm, [Form({}, 0)], linear=True),
+    "dnn": Reference(dnn_logit, [Form(HIDDEN, n_dnn(X)), Form({"hidden_units": ()}, X)]),
+    "widedeep": Reference(
+        dnn_logit,
+        [Form(HIDDEN, n_dnn(X)), Form({"hidden_units": (7,)}, n_dense(X, 7) + 7)],
+        linear=True,
+    ),
+    "deepcrossing": Reference(
+        deepcrossing, [Form(HIDDEN, n_dense(X, 7, X) + n_dense(X, 5, X) + X)]
+    ),
+    "dcn": Reference(
+        dcn,
+        [
+            Form(HIDDEN, 3 * 2 * X + X + n_dnn(X)),
+            Form({"deep": False, "n_layers": 2}, 2 * 2 * X + X),
+        ],
+    ),
+    "dcnv2": Reference(
+        dcnv2,
+        [
+            Form(HIDDEN, 3 * N_CROSS + X + n_dnn(X)),
+            Form({"deep": False, "n_layers": 1}, N_CROSS + X),
+            Form(HIDDEN | {"structure": "stacked"}, 3 * N_CROSS + n_dnn(X)),
+            Form(HIDDEN | {"rank": 2}, 3 * (2 * 2 * X + X) + X + n_dnn(X)),
+            Form(
+                HIDDEN | {"rank": 2, "structure": "stacked", "n_layers": 2},
+                2 * (2 * 2 * X + X) + n_dnn(X),
+            ),
+            Form({"deep": False, "structure": "stacked", "rank": 5}, 3 * (2 * 5 * X + X) + X),
+        ],
+    ),
+    "pnn": Reference(
+        pnn,
+        [
+            Form(HIDDEN, P * D * D + n_dnn(X + 2 * P)),
+            Form(HIDDEN | {"outer": "vec"}, P * D + n_dnn(X + 2 * P)),
+            Form(HIDDEN | {"outer": "num"}, P + n_dnn(X + 2 * P)),
+            Form(HIDDEN | {"outer": "sum"}, n_dnn(X + P + D * D)),
+            Form(HIDDEN | {"products": "inner"}, n_dnn(X + P)),
+            Form(HIDDEN | {"products": "outer"}, P * D * D + n_dnn(X + P)),
+            Form(HIDDEN | {"products": "outer", "outer": "sum"}, n_dnn(X + D * D)),
+            Form({"deep": False}, P * D * D + 2 * P),
+            Form({"deep": False, "products": "inner"}, P),
+        ],
+    ),
+    "deepfm": Reference(deepfm, [Form(HIDDEN, n_dnn(X)), Form({"deep": False}, 0)], linear=True),
+    "xdeepfm": Reference(
+        xdeepfm,
+        [
+            Form(HIDDEN | {"cin_units": 6}, F * F * 6 + 2 * 6 * F * 6 + 3 * 6 + n_dnn(X)),
+            Form(
+                {"deep": False, "cin_units": (6, 2), "n_layers": 2},
+                F * F * 6 + 6 * F * 2 + 6 + 2,
+            ),
+        ],
+        linear=True,
+    ),
+    "autoint": Reference(
+        autoint,
+        [
+            Form(HIDDEN, 4 * D * 32 + 2 * 4 * 32 * 32 + F * 32 + n_dnn(X)),
+            Form(HIDDEN | {"attention_dim": 3}, 4 * D * 6 + 2 * 4 * 6 * 6 + F * 6 + n_dnn(X)),
+            Form({"deep": False, "n_heads": 1, "n_layers": 1}, 4 * D * 16 + F * 16),
+            Form(
+                HIDDEN | {"n_heads": 3, "scale": True},
+                4 * D * 48 + 2 * 4 * 48 * 48 + F * 48 + n_dnn(X),
+            ),
+            Form({"deep": False, "residual": False}, 3 * D * 32 + 2 * 3 * 32 * 32 + F * 32),
+        ],
+    ),
+    "fibinet": Reference(
+        fibinet,
+        [
+            Form(HIDDEN, 2 * 1 * F + 2 * P * D * D + n_dnn(2 * P * D)),
+            Form(
+                HIDDEN | {"bilinear": "each", "reduction": 2},
+                2 * 2 * F + 2 * (F - 1) * D * D + n_dnn(2 * P * D),
+            ),
+            Form({"deep": False, "bilinear": "all"}, 2 * 1 * F + 2 * D * D + 2 * P * D),
+        ],
+        linear=True,
+    ),
 }
+"""Name in `sk_dynint.baselines.BASELINES` -> reference.  Every competitor has an entry here."""

@@ -10,94 +10,69 @@ from sk_dynint.baselines._autoint import SelfAttention
 from sk_dynint.baselines._fibinet import BilinearProducts, SENet
 from sk_dynint.baselines._xdeepfm import CompressedInteraction
 from tests.baselines.references import (
+    HIDDEN,
     REFERENCES,
+    D,
+    F,
     attention,
     bilinear_products,
     cin,
     senet,
 )
-from tests.references import lookup, part, randomize, to_numpy
+from tests.references import known_options, lookup, part, randomize, to_numpy
 
-F, D = 4, 3
-HIDDEN = {"hidden_units": (7, 5)}
-
-# model, options of the body, options that the reference has to be told
-MODELS = [
-    ("lr", {}, {}),
-    ("fm", {}, {}),
-    ("dnn", HIDDEN, {}),
-    ("dnn", {"hidden_units": ()}, {}),
-    ("widedeep", {"hidden_units": (7,)}, {}),
-    ("deepcrossing", HIDDEN, {}),
-    ("dcn", HIDDEN, {}),
-    ("dcn", {"deep": False, "n_layers": 2}, {"n_layers": 2}),
-    ("dcnv2", HIDDEN, {}),
-    ("dcnv2", {"deep": False, "n_layers": 1}, {"n_layers": 1}),
-    ("dcnv2", HIDDEN | {"structure": "stacked"}, {"structure": "stacked"}),
-    ("dcnv2", HIDDEN | {"rank": 2}, {"rank": 2}),
-    (
-        "dcnv2",
-        HIDDEN | {"rank": 2, "structure": "stacked", "n_layers": 2},
-        {"rank": 2, "structure": "stacked", "n_layers": 2},
-    ),
-    ("dcnv2", {"deep": False, "structure": "stacked", "rank": 5}, {"rank": 5}),
-    *(
-        ("pnn", HIDDEN | options, options)
-        for options in (
-            {},
-            {"outer": "vec"},
-            {"outer": "num"},
-            {"outer": "sum"},
-            {"products": "inner"},
-            {"products": "outer"},
-            {"products": "outer", "outer": "sum"},
-        )
-    ),
-    ("pnn", {"deep": False}, {}),
-    ("pnn", {"deep": False, "products": "inner"}, {"products": "inner"}),
-    ("deepfm", HIDDEN, {}),
-    ("deepfm", {"deep": False}, {}),
-    ("xdeepfm", HIDDEN | {"cin_units": 5}, {}),
-    ("xdeepfm", {"deep": False, "cin_units": (6, 2), "n_layers": 2}, {"n_layers": 2}),
-    ("autoint", HIDDEN | {"attention_dim": 3}, {}),
-    ("autoint", {"deep": False, "n_heads": 1, "n_layers": 1}, {"n_heads": 1, "n_layers": 1}),
-    ("autoint", HIDDEN | {"n_heads": 3, "scale": True}, {"n_heads": 3, "scale": True}),
-    ("autoint", {"deep": False, "residual": False}, {"residual": False}),
-    ("fibinet", HIDDEN, {}),
-    ("fibinet", HIDDEN | {"bilinear": "each", "reduction": 2}, {"bilinear": "each"}),
-    ("fibinet", {"deep": False, "bilinear": "all"}, {"bilinear": "all"}),
-]
+EVERY_NAME = pytest.mark.parametrize("name", BASELINES)
+EVERY_FORM = pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        pytest.param(name, form, id=f"{name},{form.options}")
+        for name, reference in REFERENCES.items()
+        for form in reference.forms
+    ],
+)
 
 
-def model_id(value):
-    return value if isinstance(value, str) else ",".join(f"{k}={v}" for k, v in value.items())
+@EVERY_NAME
+def test_every_competitor_has_a_reference(name):
+    assert name in REFERENCES, (
+        f"model {name!r} has no reference: add REFERENCES[{name!r}] to "
+        "tests/baselines/references.py, its logit in loops over plain NumPy arrays and the forms "
+        "to compare, each with its number of parameters (docs/contributing.md, A new competitor)"
+    )
 
 
-def test_every_model_is_here():
-    assert {name for name, _, _ in MODELS} == set(REFERENCES) == set(BASELINES)
+def test_every_reference_is_of_a_competitor():
+    assert set(REFERENCES) <= set(BASELINES)
 
 
-@pytest.mark.parametrize(("name", "options", "known"), MODELS, ids=model_id)
-def test_logit(name, options, known):
-    body = randomize(BASELINES[name](F, D, **options))
+@EVERY_FORM
+def test_logit(name, form):
+    logit = REFERENCES[name].logit
+    body = randomize(BASELINES[name](F, D, **form.options))
     E = torch.randn(6, F, D)
-    params = to_numpy(body)
-    expected = [REFERENCES[name](params, one.numpy(), **known) for one in E]
+    params, options = to_numpy(body), known_options(logit, form.options)
+    expected = [logit(params, one.numpy(), **options) for one in E]
     np.testing.assert_allclose(body(E).detach(), expected, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@EVERY_FORM
+def test_number_of_parameters(name, form):
+    body = BASELINES[name](F, D, **form.options)
+    assert sum(p.numel() for p in body.parameters()) == form.n_parameters
+
+
+@pytest.mark.parametrize("name", REFERENCES)
 def test_whole_module_adds_bias_and_linear_part(name):
     """b + Σ_f w_f[x_f] + body(E); the linear part in the models whose papers have one."""
     cardinalities = (3, 2, 4, 2)
+    reference = REFERENCES[name]
     module = randomize(CTRModule(cardinalities, D, BASELINES[name]))
     X = torch.stack([torch.randint(n, (5,)) for n in cardinalities], 1)
     params = to_numpy(module)
     E = lookup(params["embedding.weight"], cardinalities, X.numpy())
-    expected = params["bias"] + np.array([REFERENCES[name](part(params, "body"), e) for e in E])
-    linear = {"fm", "widedeep", "deepfm", "xdeepfm", "fibinet"}
-    assert ("first_order.weight" in params) == (name in linear)
-    if name in linear:
+    expected = params["bias"] + np.array([reference.logit(part(params, "body"), e) for e in E])
+    assert ("first_order.weight" in params) == reference.linear
+    if reference.linear:
         weights = lookup(params["first_order.weight"], cardinalities, X.numpy())
         expected = expected + weights.sum((1, 2))
     np.testing.assert_allclose(module(X).detach(), expected, rtol=1e-10, atol=1e-12)

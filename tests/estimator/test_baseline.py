@@ -1,6 +1,8 @@
 """The competitors as estimators: which body, which optimizer, and that they learn."""
 
+import inspect
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -11,12 +13,14 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 
 from sk_dynint import BaselineClassifier, DynIntClassifier
-from sk_dynint._baseline import MODELS
+from sk_dynint._baseline import MODELS, SHARED
 from sk_dynint.baselines import BASELINES
 from sk_dynint.optim import FTRL, RowAdam
 from tests.conftest import make_clicks
 
 EVERY_MODEL = pytest.mark.parametrize("model", MODELS)
+OPTIONS = {name: set(inspect.signature(body).parameters) for name, body in MODELS.items()}
+DEEP = [name for name, options in OPTIONS.items() if "hidden_units" in options]
 SMALL = {"max_epochs": 3, "n_layers": 2, "embedding_dim": 4, "hidden_units": (8,)}
 
 
@@ -37,11 +41,42 @@ def group_of(net, name):
     return group
 
 
-def test_the_thirteen_models():
-    assert list(MODELS) == [
-        *("lr", "fm", "dnn", "widedeep", "deepcrossing", "dcn", "dcnv2", "pnn"),
-        *("deepfm", "xdeepfm", "autoint", "fibinet", "xdeepint"),
-    ]
+def test_models_of_the_paper_keep_their_names():
+    """Table 1, and the static model."""
+    table1 = ["lr", "fm", "dnn", "widedeep", "deepcrossing", "dcn", "dcnv2", "pnn", "deepfm"]
+    assert {*table1, "xdeepfm", "autoint", "fibinet", "xdeepint"} <= set(MODELS)
+
+
+# --- what the docstring says of a model
+
+
+def entry(parameter, model):
+    """Text of a model's entry in the list below a parameter of `BaselineClassifier`."""
+    section = re.search(rf"\n    {parameter} : .+?\n    \w", BaselineClassifier.__doc__, re.DOTALL)
+    entries = re.findall(r"- \"(\w+)\": (.+?)(?=\n +- |\n\n|$)", section[0], re.DOTALL)
+    return dict(entries).get(model)
+
+
+@EVERY_MODEL
+def test_model_is_documented(model):
+    what = entry("model", model)
+    assert what, (
+        f"add a line '- \"{model}\": ...' to parameter `model` in the docstring of "
+        "BaselineClassifier, sk_dynint/_baseline.py"
+    )
+    assert ("layers" in what) == ("n_layers" in OPTIONS[model]), (
+        f"the line of {model!r} says which layers `n_layers` counts, if the body takes it"
+    )
+
+
+@EVERY_MODEL
+def test_options_are_documented(model):
+    own = OPTIONS[model] - {"n_fields", "embedding_dim", *SHARED}
+    named = set(re.findall(r"``(\w+)``", entry("model_params", model) or ""))
+    assert named == own, (
+        f"add a line '- \"{model}\": ``option`` ...' with {sorted(own)} to parameter "
+        "`model_params` in the docstring of BaselineClassifier, sk_dynint/_baseline.py"
+    )
 
 
 # --- which body
@@ -50,12 +85,12 @@ def test_the_thirteen_models():
 @EVERY_MODEL
 def test_body_and_its_options(clicks, model):
     X, y = clicks
-    net = fast(model).fit(X, y).net_
-    assert isinstance(net.module_.body, BASELINES.get(model, torch.nn.Module))
-    assert net.module_.embedding.weight.shape[1] == (1 if model == "lr" else 4)
-    shapes = {tuple(p.shape) for p in net.module_.body.parameters()}
-    hidden = any(8 in shape for shape in shapes)
-    assert hidden == (model not in ("lr", "fm", "xdeepint"))
+    nets = [fast(model, hidden_units=units).fit(X, y).net_ for units in ((8,), (9,))]
+    assert all(isinstance(net.module_.body, MODELS[model]) for net in nets)
+    dim = MODELS[model].fixed_embedding_dim or SMALL["embedding_dim"]
+    assert nets[0].module_.embedding.weight.shape[1] == dim
+    one, two = ([p.shape for p in net.module_.body.parameters()] for net in nets)
+    assert (one != two) == (model in DEEP)
 
 
 def test_options_reach_the_body(clicks):
@@ -71,9 +106,7 @@ def test_options_reach_the_body(clicks):
     assert not body.row_wise
 
 
-@pytest.mark.parametrize(
-    "model", ["dcn", "dcnv2", "pnn", "deepfm", "xdeepfm", "autoint", "fibinet"]
-)
+@pytest.mark.parametrize("model", [name for name in MODELS if "deep" in OPTIONS[name]])
 def test_interaction_layer_only(clicks, model):
     """Table 2: without a DNN the hidden units change nothing."""
     X, y = clicks
@@ -218,7 +251,7 @@ def test_fm_beats_lr_where_pairs_matter():
     assert fm > 0.98
 
 
-@pytest.mark.parametrize("model", [m for m in MODELS if m not in ("lr", "fm", "xdeepint")])
+@pytest.mark.parametrize("model", DEEP)
 def test_deep_models_learn_an_interaction(model):
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.integers(0, 3, (3_000, 2)), columns=["a", "b"]).astype("category")
@@ -278,7 +311,9 @@ def test_grid_search_over_models(clicks):
 
 def test_lr_ignores_what_it_has_not(clicks):
     X, y = clicks
-    plain = fast("lr").fit(X, y).predict_proba(X)
+    fitted = fast("lr").fit(X, y)
+    assert fitted.net_.module_.embedding.weight.shape[1] == 1
+    plain = fitted.predict_proba(X)
     for params in ({"hidden_units": (3,)}, {"n_layers": 7}, {"embedding_dim": 9}, {"deep": False}):
         np.testing.assert_array_equal(fast("lr", **params).fit(X, y).predict_proba(X), plain)
 

@@ -8,8 +8,10 @@ from torch.nn import functional
 from sk_dynint._module import CTRModule
 from sk_dynint.interactions import PIN, VARIANTS, InteractionStack, split_subspaces
 from tests.references import (
+    LAYERS,
     central_differences,
     complex_step,
+    known_options,
     logit_and_penalty,
     number,
     objective,
@@ -64,6 +66,7 @@ MODELS = [
         },
     ),
 ]
+MODELS += [(name, {"n_layers": 2}, {}) for name in LAYERS if name not in {m[0] for m in MODELS}]
 ONLY_TORCH = ("reduction", "paradigm")  # sizes that the weights show, and how, not what
 
 
@@ -95,6 +98,15 @@ def model_id(value):
     return value if isinstance(value, str) else ",".join(f"{k}={v}" for k, v in value.items())
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_has_a_reference(variant):
+    assert variant in LAYERS, (
+        f"variant {variant!r} has no reference: add LAYERS[{variant!r}] to tests/references.py, "
+        "its layer in loops over plain NumPy arrays (docs/contributing.md, A new variant); forms with "
+        "other than the default options may be added to MODELS here"
+    )
+
+
 @pytest.mark.parametrize(("variant", "stack_options", "layer_options"), MODELS, ids=model_id)
 def test_logit_penalty_and_all_gradients(variant, stack_options, layer_options):
     """T13, T17, T18: the reference forms every matrix and blocks what gates look at."""
@@ -121,11 +133,11 @@ def test_logit_penalty_and_all_gradients(variant, stack_options, layer_options):
         np.testing.assert_allclose(grad, expected[name], rtol=1e-8, atol=1e-10, err_msg=name)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", LAYERS)
 def test_reference_gradient_agrees_with_central_differences(variant):
     """T18: the complex step itself; not for the embedding, whose gradient is blocked in gates."""
-    layer_options = {"rank": 2} if variant in ("dgp", "dwp") else {}
-    sizes = {"reduction": 6} if variant != "pin" else {}
+    layer_options = known_options(VARIANTS[variant], {"rank": 2})
+    sizes = known_options(VARIANTS[variant], {"reduction": 6})
     module = make_model(variant, {"n_layers": 2, "n_subspaces": 2}, layer_options | sizes)
     X, y = (t.numpy() for t in make_batch())
     options = reference_options(variant, {"n_layers": 2, "n_subspaces": 2}, layer_options)
