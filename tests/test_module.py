@@ -312,7 +312,7 @@ def train_plain(params, start, options):
 
 
 @pytest.mark.parametrize("start", ["consistent", "zero"])
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", LAYER_OPTIONS)
 def test_training_trajectory(variant, start):
     """T34: sparse group FTRL on the table, FTRL on the rest, summed loss plus B·λ·penalty."""
     module, options = make_model(variant)

@@ -20,13 +20,13 @@ from sk_dynint.interactions import (
 )
 from tests.references import number, randomize, sigmoid, to_numpy
 
-DYNAMIC = [name for name in VARIANTS if name != "pin"]
-SIZES = {
+SIZES = {  # the variants of the paper, for whose formulas these properties hold
     "pin": {},
     "da": {"reduction": 4},
     "dgp": {"reduction": 4, "rank": 2},
     "dwp": {"reduction": 4, "rank": 2},
 }
+DYNAMIC = [name for name in SIZES if name != "pin"]
 
 
 def make_stack(variant, n_fields=3, embedding_dim=4, **options):
@@ -92,7 +92,7 @@ def test_vectorwise_model_is_a_block_diagonal_one_in_subspaces(n_subspaces):
 # --- polynomials and identities
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", SIZES)
 @pytest.mark.parametrize(("n_layers", "n_subspaces"), [(0, 1), (1, 2), (2, 1), (3, 4)])
 def test_logit_is_a_polynomial_of_degree_layers_plus_one(variant, n_layers, n_subspaces):
     """T06: with the dynamic parts frozen."""
@@ -136,7 +136,7 @@ def test_closed_gate_is_the_identity():
     assert torch.equal(layer(x, x0), x)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", SIZES)
 @pytest.mark.parametrize("n_subspaces", [1, 2, 4])
 def test_permuted_fields_with_permuted_weights_give_the_same_logit(variant, n_subspaces):
     """T10: no field has a special place."""
@@ -163,7 +163,7 @@ def test_permuted_fields_with_permuted_weights_give_the_same_logit(variant, n_su
     torch.testing.assert_close(permuted(embedding[:, fields]), stack(embedding))
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", SIZES)
 def test_instances_do_not_see_each_other(variant):
     """T10: permuting the rows of a batch permutes the logits; a row alone has the same logit."""
     stack = make_stack(variant)
@@ -240,7 +240,7 @@ def test_embedding_gradient_is_that_of_a_model_with_its_generated_numbers_fixed(
     assert torch.equal(free, fixed)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", SIZES)
 def test_constant_rows_keep_a_constant_gradient_without_subspaces(variant):
     """T30: D collapses to 1 at h = 1, and sub-spaces break the tie."""
     embedding = torch.randn(5, 3, 1).expand(5, 3, 4).clone().requires_grad_()
