@@ -157,7 +157,7 @@ def dnn_beside(
     dropout: float,
     batch_norm: bool,
 ) -> DNNBody | None:
-    """Make the DNN that stands beside an interaction part, if it is wanted."""
+    """Make the DNN that stands beside an interaction part, or None without `wanted`."""
     if not wanted:
         return None
     return DNNBody(

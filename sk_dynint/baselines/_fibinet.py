@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from sk_dynint._body import Body
 from sk_dynint.baselines._dnn import DNN, Dense, Output
+from sk_dynint.baselines._field_pairs import FieldPairs, fields_first, times_own_matrix
 from sk_dynint.baselines._init import glorot
-from sk_dynint.baselines._pairs import Pairs, fields_first, times_own_matrix
 
 Bilinear = Literal["all", "each", "interaction"]
 
@@ -63,7 +63,7 @@ class BilinearProducts(nn.Module):
 
     Notes
     -----
-    Shape: (B, F, D) -> (P, D, B) with P = F (F - 1) / 2, as cheap matrix products want it.
+    Shape: (B, F, D) -> (P, D, B) with P = F (F - 1) / 2, the layout that makes matrix products cheap.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class BilinearProducts(nn.Module):
         if bilinear not in ("all", "each", "interaction"):
             raise ValueError(f"{bilinear=!r}; it must be 'all', 'each' or 'interaction'")
         self.bilinear = bilinear
-        self.pairs = Pairs(n_fields)
+        self.pairs = FieldPairs(n_fields)
         n_matrices = {"all": 1, "each": n_fields - 1, "interaction": len(self.pairs)}[bilinear]
         self.weight = glorot(n_matrices, embedding_dim, embedding_dim)
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from sk_dynint._body import Body
 from sk_dynint.baselines._dnn import DNN, Output
+from sk_dynint.baselines._field_pairs import FieldPairs, fields_first, times_own_matrix
 from sk_dynint.baselines._init import glorot
-from sk_dynint.baselines._pairs import Pairs, fields_first, times_own_matrix
 
 Products = Literal["both", "inner", "outer"]
 Outer = Literal["mat", "vec", "num", "sum"]
@@ -39,7 +39,7 @@ class OuterProduct(nn.Module):
         if kind not in ("mat", "vec", "num", "sum"):
             raise ValueError(f"outer={kind!r}; it must be 'mat', 'vec', 'num' or 'sum'")
         self.kind = kind
-        self.pairs = Pairs(n_fields)
+        self.pairs = FieldPairs(n_fields)
         n_pairs = len(self.pairs)
         if kind == "mat":
             self.kernel = glorot(n_pairs, embedding_dim, embedding_dim)
@@ -109,7 +109,7 @@ class ProductNetwork(Body):
         if products not in ("both", "inner", "outer"):
             raise ValueError(f"{products=!r}; it must be 'both', 'inner' or 'outer'")
         self.first_order = not deep
-        self.pairs = Pairs(n_fields) if products != "outer" else None
+        self.pairs = FieldPairs(n_fields) if products != "outer" else None
         outer_product = OuterProduct(n_fields, embedding_dim, outer)
         self.outer = outer_product if products != "inner" else None
         n_products = (len(self.pairs) if self.pairs is not None else 0) + (

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sk_dynint._body import Body
 from sk_dynint.baselines._dnn import Dense, Output, check_widths, dnn_beside
-from sk_dynint.baselines._pairs import fields_first
+from sk_dynint.baselines._field_pairs import fields_first
 
 
 class CompressedInteraction(nn.Module):
@@ -53,7 +53,7 @@ class CompressedInteraction(nn.Module):
         for layer in layers[:-1]:
             x = layer.weight @ (x.unsqueeze(1) * x0).flatten(0, 1)  # Lian 2018, Eq. (6)
             pooled.append(x.view(len(x), dim, n_rows).sum(1).T)
-        # The last X is wanted only as its sums, and those of the products take D times less.
+        # Only the sums of the last X are needed, and those of the products take D times less time.
         x = x.view(len(x), dim, n_rows).permute(2, 0, 1).contiguous()
         pooled.append(layers[-1]((x @ embedding.mT).flatten(1)))
         return torch.cat(pooled, 1)

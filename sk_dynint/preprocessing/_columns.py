@@ -241,7 +241,7 @@ def _check_finite(column: Column) -> None:
         return
     try:
         finite = not np.isinf(_to_float(values, "numbers")).any()
-    except OverflowError:  # Python's integers know no bounds
+    except OverflowError:  # Python's integers are unbounded
         finite = False
     if not finite:
         raise ValueError(

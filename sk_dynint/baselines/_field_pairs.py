@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Pairs(nn.Module):
+class FieldPairs(nn.Module):
     """Both members of every pair i < j of fields, pairs in the order of their indices.
 
     Parameters
@@ -21,8 +21,8 @@ class Pairs(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from sk_dynint.baselines._pairs import Pairs
-    >>> left, right = Pairs(3)(torch.tensor([[[1]], [[2]], [[3]]]))
+    >>> from sk_dynint.baselines._field_pairs import FieldPairs
+    >>> left, right = FieldPairs(3)(torch.tensor([[[1]], [[2]], [[3]]]))
     >>> left.flatten().tolist(), right.flatten().tolist()
     ([1, 1, 2], [2, 3, 3])
     """
