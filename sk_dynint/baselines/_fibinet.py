@@ -63,7 +63,7 @@ class BilinearProducts(nn.Module):
 
     Notes
     -----
-    Shape: (B, F, D) -> (P, D, B) with P = F (F - 1) / 2, the layout that makes matrix products cheap.
+    Shape: (B, F, D) -> (P, D, B) with P = F (F - 1) / 2, which makes matrix products cheap.
     """
 
     def __init__(

@@ -100,7 +100,7 @@ def fit_levels(
     rare = np.sort(counts[~is_kept]).sum()  # fractions: the same sum whatever order they came in
     kept = np.flatnonzero(is_kept)
     keys = to_keys(values[kept], kind)
-    order = _mixed_order(keys) if kind in ("booleans", "mixed objects") else values[kept].argsort()
+    order = _order(values[kept], keys, kind)
     order = order[np.argsort(-counts[kept][order], kind="stable")]
     kept, keys = kept[order], keys[order]
     index = np.zeros(len(counts), dtype=np.int32)
@@ -133,6 +133,14 @@ def make_ordinal_encoder(fields: Sequence[CategoricalField]) -> OrdinalEncoder:
     # category-encoders reads a pandas option that pandas 3 deprecates.
     with warnings_ignored("'future.no_silent_downcasting'"):
         return encoder.fit(pd.DataFrame([[np.nan] * len(fields)], dtype=object))
+
+
+def _order(values: Any, keys: NDArray[np.object_], kind: str) -> NDArray[np.intp]:
+    """Return the ascending order of levels, given as they are stored and as keys."""
+    if kind not in ("booleans", "mixed objects"):
+        with suppress(TypeError):  # instants with a time zone do not compare with those without
+            return values.argsort()
+    return _mixed_order(keys)
 
 
 def _mixed_order(keys: NDArray[np.object_]) -> NDArray[np.intp]:

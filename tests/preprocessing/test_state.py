@@ -86,6 +86,14 @@ def test_frames_of_all_kinds(binning, named):
     assert_same(encoder, pickle.loads(pickle.dumps(twin)), X)
 
 
+def test_instants_with_and_without_zone_are_levels_side_by_side():
+    cells = [pd.Timestamp("2000-01-01"), pd.Timestamp("2000-01-01", tz="Europe/Berlin")] * 2
+    X = pd.DataFrame({"c": pd.Series(cells, dtype=object)})
+    encoder = FieldEncoder(categorical_features="all").fit(X)
+    assert encoder.transform(X).ravel().tolist() in ([2, 3, 2, 3], [3, 2, 3, 2])
+    assert_same(encoder, FieldEncoder().load_state_dict(encoder.state_dict()), X)
+
+
 def test_a_level_that_cannot_be_stored_is_named():
     X = pd.DataFrame({"c": pd.Series([("a", 1)] * 2, dtype=object)})
     with pytest.raises(TypeError, match="'c' has a level of type tuple, which cannot be stored"):
