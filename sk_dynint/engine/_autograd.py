@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor
 
@@ -43,7 +45,7 @@ class AutogradKernel:
     def forward(self, embedding: Tensor, training: bool = False) -> Tensor:
         """Return the logits; with `training`, keep the graph behind them."""
         device = embedding.device.type
-        with torch.autocast(device, dtype=self.dtype, enabled=self.dtype is not None):
+        with torch.autocast(device, self.dtype) if self.dtype is not None else nullcontext():
             if not training:
                 return self.body(embedding)
             self.embedding = embedding.requires_grad_()
@@ -55,8 +57,9 @@ class AutogradKernel:
     def backward(self, logit_grad: Tensor, weight: Tensor, *, out: Tensor) -> None:
         """Write the gradient of the embedding; autograd adds up those of the parameters."""
         with torch.enable_grad():
-            penalty = (weight * self.penalty).sum()
-            total = (self.logit * logit_grad).sum() + self.coefficient * penalty
+            total = (self.logit * logit_grad).sum()
+            if self.coefficient:
+                total = total + self.coefficient * (weight * self.penalty).sum()
         total.backward()
         assert self.embedding.grad is not None
         out.copy_(self.embedding.grad)

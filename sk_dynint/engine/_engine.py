@@ -105,7 +105,8 @@ class Engine:
         self._parameters = list(module.parameters())
         self._tables = module.tables
         self._row_wise = module.body.row_wise
-        self._buffer = module.bias.new_empty(0)
+        self._embedding_grads = module.bias.new_empty(0)
+        self._places = module.embedding.offsets.new_empty(0)
 
     @cached_property
     def training_kernels(self) -> list[Kernel]:
@@ -238,11 +239,16 @@ class Engine:
         return logits
 
     def _embedding_gradients(self, n_rows: int, n_fields: int) -> Tensor:
-        """Return an array (B, F, D) to write to, the same memory for every batch."""
+        """Return an array (B, F, D) to write to, the same memory for every batch.
+
+        Its places, the numbers of its (row, field), are kept too.
+        """
         table = self.module.embedding.weight
-        if len(self._buffer) < n_rows:
-            self._buffer = table.new_empty(n_rows, n_fields, table.shape[1])
-        return self._buffer[:n_rows]
+        if len(self._embedding_grads) < n_rows:
+            self._embedding_grads = table.new_empty(n_rows, n_fields, table.shape[1])
+            n_places = n_rows * n_fields
+            self._places = torch.arange(n_places, device=table.device).view(n_rows, n_fields)
+        return self._embedding_grads[:n_rows]
 
     def _set_table_gradients(
         self,
@@ -260,8 +266,8 @@ class Engine:
         grads = [embedding_grads.flatten(0, 1)]
         if len(self._tables) > 1:
             grads.append(logit_grads.repeat_interleave(n_fields).unsqueeze(1))
-        rows, n_places = indices + self.module.embedding.offsets, n_rows * n_fields
-        places = torch.arange(n_places, device=rows.device).view(n_rows, n_fields)
+        rows, places = indices + self.module.embedding.offsets, self._places[:n_rows]
+        n_places = n_rows * n_fields
 
         def work(fields: slice) -> tuple[Tensor, list[Tensor]]:
             touched, order, starts = group_rows(rows[:, fields], places[:, fields], n_places)

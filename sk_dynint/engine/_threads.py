@@ -51,10 +51,10 @@ class Workers:
         results: list[Any] = [None] * len(calls)
         numbers = count()
 
-        @torch.no_grad()  # grad mode belongs to a thread
         def work() -> None:
-            while (i := next(numbers)) < len(calls):
-                results[i] = function(*calls[i])
+            with torch.no_grad():  # the grad mode belongs to a thread
+                while (i := next(numbers)) < len(calls):
+                    results[i] = function(*calls[i])
 
         n_helpers = min(self.n_workers, len(calls)) - 1 if self._pool else 0
         helpers = [self._pool.submit(work) for _ in range(n_helpers)]  # type: ignore[union-attr]

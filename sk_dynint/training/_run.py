@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import pandas as pd
@@ -184,6 +184,7 @@ class Run:
             "module": {name: t.clone() for name, t in module.state_dict().items()},
             "optimizer": optimizer_state(self._optimizer, parameter_names(module)),
             "batches": self.batches.state_dict(),
+            "schedule": asdict(self.batches.schedule),
         }
         if self.average is not None:
             state["average"] = self.average.state_dict()
@@ -194,7 +195,15 @@ class Run:
         return state
 
     def load_state_dict(self, state: State) -> None:
-        """Continue from the state of an earlier run."""
+        """Continue from the state of an earlier run.
+
+        Raises
+        ------
+        ValueError
+            If that run had another schedule, or other parameters.
+        """
+        if (ours := asdict(self.batches.schedule)) != state["schedule"]:
+            raise ValueError(f"the state is of the schedule {state['schedule']}, not of {ours}")
         module = self.engine.module
         module.load_state_dict(state["module"])
         load_optimizer_state(self._optimizer, parameter_names(module), state["optimizer"])

@@ -71,6 +71,18 @@ def test_continues_to_the_same_bits(case, early_stopping, many_clicks, monkeypat
         assert torch.equal(continued.net_.module_.state_dict()[name], tensor), name
 
 
+def test_state_of_another_schedule_is_refused(many_clicks, monkeypatch):
+    X, y = many_clicks
+    take = TakeState(1)
+    fast(callbacks=[take], eval_every=11).fit(X, y)
+    original = CTRNet.train_on
+    monkeypatch.setattr(
+        CTRNet, "train_on", lambda net, run, callbacks: original(net, run, callbacks, take.state)
+    )
+    with pytest.raises(ValueError, match=r"schedule {.*'period': 11}, not of {.*'period': 12}"):
+        fast(eval_every=12).fit(X, y)
+
+
 def make_optimizer(kind, in_reverse=False):
     """Parameters a, b and c; a has a rate of its own."""
     torch.manual_seed(0)

@@ -121,6 +121,15 @@ class StackKernel:
         """The part of a packed array that belongs to each parameter."""
         return [self.packed[p.name][p.place] for p in self.parameters]
 
+    @cached_property
+    def gradient_copies(self) -> tuple[list[Tensor], list[Tensor]]:
+        """The sum of each parameter's gradient, and the contiguous array that it is copied to.
+
+        Optimizers of any kind want contiguous gradients; the arrays are reused at every step.
+        """
+        sums = [self.gradients[p.name][p.place] for p in self.parameters]
+        return sums, [torch.empty_like(t, memory_format=torch.contiguous_format) for t in sums]
+
     @torch.no_grad()
     def load(self) -> None:
         """Copy the present values of the parameters into the packed arrays."""
@@ -141,9 +150,11 @@ class StackKernel:
         """Set the gradients of the parameters to the sums since `start`, here and in `others`."""
         for other in others:
             torch._foreach_add_(list(self.gradients.values()), list(other.gradients.values()))
-        for p, name, place, _ in self.parameters:
+        sums, buffers = self.gradient_copies
+        torch._foreach_copy_(buffers, sums)
+        for (p, *_), buffer in zip(self.parameters, buffers, strict=True):
             if p.requires_grad:
-                p.grad = self.gradients[name][place].reshape(p.shape).contiguous()
+                p.grad = buffer.view_as(p)
         output = self.gradients["output"].sum(0)[: self.inner_width]
         if self.stack.output.requires_grad:
             self.stack.output.grad = output.view(self.stack.n_repeats, -1).sum(0)
