@@ -54,16 +54,24 @@ class DynamicWeightedParametersKernel(StackKernel):
         layers = zip(self.factors, self.heads, self.mixed, strict=True)
         for i, ((u, v), heads, m_grad) in enumerate(layers):
             m_grad, vx = m_grad.unsqueeze(1), self._vx(i)
-            torch.sum(heads.mul_(m_grad), 2, out=factor_grad[:, i, 0])
+            self._sum_over_depth(heads, m_grad, scratch=heads, out=factor_grad[:, i, 0])
             heads_grad = torch.mul(u, m_grad, out=heads).view(-1, self.width)
             self.add_product("weight", heads_grad.T, vx, i)
             vx_grad = self.product("vx_grad", heads_grad, self.packed["weight"][i]).view_as(vx)
-            by_entry = torch.mul(vx_grad, self.x0.unsqueeze(1), out=vx)
-            torch.sum(by_entry, 2, out=factor_grad[:, i, 1])
+            self._sum_over_depth(
+                vx_grad, self.x0.unsqueeze(1), scratch=vx, out=factor_grad[:, i, 1]
+            )
             for head in vx_grad.mul_(v).unbind(1):
                 g += head
         self.gates.backward(factor_grad.view(len(g), self.n_layers, -1))
         return g
+
+    def _sum_over_depth(self, a: Tensor, b: Tensor, *, scratch: Tensor, out: Tensor) -> None:
+        """Sum ``a ∘ b``, (B, K, d, W) each, over d; `scratch` of that shape is overwritten."""
+        if self.depth == 1:
+            torch.mul(a.squeeze(2), b.squeeze(2), out=out)
+        else:
+            torch.sum(torch.mul(a, b, out=scratch), 2, out=out)
 
     def _vx(self, layer: int) -> Tensor:
         """Return the array for v_p ∘ X_0 of a layer, (B, K, d, W)."""
