@@ -19,7 +19,7 @@ from sk_dynint._body import Body
 from sk_dynint._continuing import check_unchanged, fixed_parameters, unchanged_on_failure
 from sk_dynint._loss import BinaryCrossEntropy
 from sk_dynint._names import check_names, checked_params
-from sk_dynint._process import seeded
+from sk_dynint._process import resolve_device, seeded
 from sk_dynint._rows import Rows, check_columns, encode, encoder_for
 from sk_dynint._warnings import warnings_ignored
 from sk_dynint.optim import FALLBACK, OPTIMIZER_DEFAULTS, OPTIMIZERS, OptimizerPolicy
@@ -224,8 +224,9 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         """Build body and optimizer once on an empty problem, so that invalid options fail early."""
         make_body = self._make_body()
         check_callbacks(self.callbacks)
-        self._optimizer_policy().check(self.device)
-        with seeded(0, self.device), warnings_ignored():  # warnings about one field mean nothing
+        device = resolve_device(self.device)
+        self._optimizer_policy().check(device)
+        with seeded(0, device), warnings_ignored():  # warnings about one field mean nothing
             make_body(1, self._embedding_dim())
         return make_body
 
@@ -281,7 +282,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             precision=self.precision,
             batch_size=self._batch_size(len(data)),
             max_epochs=self.max_epochs,
-            device=self.device,
+            device=str(resolve_device(self.device)),
         )
 
     def _renew_options(self) -> None:
@@ -371,6 +372,8 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self.history_ = history_frame(self.net_.history, run.best)
         self.n_iter_ = int(self.history_["step"].iloc[-1])
         self.best_step_, self.best_score_ = run.best_of(self.history_)
+        if fits and interrupt is None:
+            run.warn_of_poor_ends(self.history_)
         self.n_pruned_rows_ = self.net_.module_.embedding.n_zero_rows()
         if routed is not None:
             context.call_on_fit_task_end(

@@ -177,7 +177,7 @@ class BaselineClassifier(BaseCTRClassifier):
         it (on others, which a warning tells, several times slower), and costs about three digits
         of each product; the table, the optimizer's sums and predictions keep single precision.
     device : str or torch.device, default="cpu"
-        Where to train and predict.
+        Where to train and predict; "auto" takes a CUDA card if there is one.
     random_state : int, RandomState instance or None, default=None
         Split, initial weights, order of rows and dropout.  With an int, two fits on the same
         machine agree to the bit; the global generators are left alone.
@@ -193,9 +193,14 @@ class BaselineClassifier(BaseCTRClassifier):
     net_ : skorch.NeuralNet
         The trained net; ``net_.module_`` is the torch module.
     history_ : DataFrame
-        One line for each evaluation: step, train_loss, valid_loss, valid_auc, seconds.
+        One line for each evaluation: step, train_loss, valid_loss, valid_auc, whether it is the
+        best, seconds.
     n_iter_ : int
         Training steps made.
+    best_step_ : int
+        Step of the best evaluation, whose weights are kept; the last step without validation rows.
+    best_score_ : float or None
+        Its score, by `scoring`; None without validation rows.
     n_pruned_rows_ : int
         Rows of the table that are exactly zero.
     n_features_in_, feature_names_in_

@@ -40,8 +40,14 @@ class BinaryCrossEntropy(nn.Module):
         return sigmoid(logit, out=out).sub_(target).mul_(weight)
 
     def base_logit(self, target: ArrayLike, weight: ArrayLike) -> float:
-        """Constant logit of the least loss: the log-odds of the weighted mean of the targets."""
-        rate = np.average(np.asarray(target), weights=np.asarray(weight)).clip(1e-6, 1 - 1e-6)
+        """Constant logit of the least loss: the log-odds of the weighted mean of the targets.
+
+        A mean of 0 or 1 is moved inwards by half a row, so that a first chunk of rows without a
+        click does not start the model where it can hardly leave.
+        """
+        rate = np.average(np.asarray(target), weights=np.asarray(weight))
+        least = 0.5 / len(np.asarray(target)) if rate in (0, 1) else 1e-6
+        rate = rate.clip(least, 1 - least)
         return float(np.log(rate / (1 - rate)))
 
     def predict_proba(self, logit: NDArray[np.float64]) -> NDArray[np.float64]:

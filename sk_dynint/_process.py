@@ -55,6 +55,31 @@ def use_one_thread() -> None:
     torch.set_num_threads(1)
 
 
+def resolve_device(device: torch.device | str) -> torch.device:
+    """Return the device that a parameter means; "auto" is a CUDA card if there is one.
+
+    Raises
+    ------
+    ValueError
+        If there is no such device.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        raise ValueError(
+            f"device={device!r}; it must be 'auto', 'cpu', 'cuda', 'cuda:0' or another of torch's"
+        ) from None
+    n_cards = torch.cuda.device_count()
+    if found.type == "cuda" and (found.index or 0) >= n_cards:
+        raise ValueError(
+            f"device={str(device)!r}, but torch finds {n_cards} CUDA devices here; device='auto' "
+            "takes a card if there is one"
+        )
+    return found
+
+
 _SEEDING = RLock()
 
 

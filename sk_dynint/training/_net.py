@@ -242,10 +242,9 @@ class CTRNet(PredictionMixin, NeuralNet):
     def _train(self) -> None:
         """Run all periods, or up to the one that asks to stop or is interrupted."""
         assert self.run_ is not None
-        schedule = self.run_.batches.schedule
         self.notify("on_train_begin", X=self.run_.batches.data, y=None)
         try:
-            while self.run_.batches.position < schedule.n_steps and not self.stop_requested_:
+            while not (self.run_.batches.is_finished() or self.stop_requested_):
                 self._run_period(self.run_)
         except DivergenceError as error:
             if self.run_.best is None or self.run_.best.module_state is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
@@ -9,6 +10,7 @@ from typing import Any, Self
 
 import pandas as pd
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from sk_dynint._process import seeded
@@ -20,6 +22,9 @@ from sk_dynint.training._data import EncodedData
 from sk_dynint.training._schedule import Batches, Schedule
 
 State = dict[str, Any]
+
+MIN_MEAN_WEIGHT = 0.01
+"""Mean weight of the rows below which a warning says that they weigh too little."""
 
 EVALUATION_BATCH_SIZE = 8192
 """Rows in a batch of validation rows."""
@@ -166,6 +171,41 @@ class Run:
             return int(history["step"].iloc[-1]), None
         row = history.iloc[self.best.period - 1]
         return int(row["step"]), float(row[self.best.column])
+
+    def warn_of_poor_ends(self, history: pd.DataFrame) -> None:
+        """Warn if training stopped too early, had weights too small to learn, or learnt nothing."""
+        weight = float(self.batches.data.weights().mean())
+        if weight < MIN_MEAN_WEIGHT:
+            warnings.warn(
+                f"the weights of the rows have the mean {weight:.2g}; a weight of 1 stands for one "
+                "row, so that such rows hardly move the model: divide the weights by their mean",
+                stacklevel=5,
+            )
+        if self.best is None:
+            return
+        constant = self._constant_loss()
+        least = float(history["valid_loss"].min())
+        if not least < constant:
+            warnings.warn(
+                f"nothing was learnt: the least validation logloss is {least:.4f}, and that of the "
+                f"same probability for every row {constant:.4f}; change lr, or look at the columns",
+                stacklevel=5,
+            )
+        elif self.best.period == len(history) and self.batches.is_finished():
+            warnings.warn(
+                f"max_epochs={self.batches.schedule.n_passes} ended training while the validation "
+                "score was still improving; raise it",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+
+    def _constant_loss(self) -> float:
+        """Logloss of the validation rows for the share of positives among the training rows."""
+        assert self.valid is not None
+        loss, data = self.engine.loss, self.batches.data
+        _, target, weight = self.valid.batch
+        logit = torch.full_like(target, loss.base_logit(data.targets(), data.weights()))
+        return float(loss(logit, target, weight) / weight.sum())
 
     def close(self) -> None:
         """Leave the progress bar as it stands."""

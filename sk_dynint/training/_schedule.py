@@ -108,6 +108,10 @@ class Batches:
         self.position = 0
         self._pass = -1
 
+    def is_finished(self) -> bool:
+        """Whether all batches of all passes have been handed out."""
+        return self.position >= self.schedule.n_steps
+
     def period(self) -> Iterator[Batch]:
         """Yield the batches up to the end of the evaluation period."""
         steps, n = self.schedule.steps_in_pass, self.schedule.period
