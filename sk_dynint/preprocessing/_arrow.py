@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -51,8 +52,25 @@ def column_to_pandas(column: Any) -> pd.Series:
         # As polars has them, not every pyarrow can convert them.
         column = column.cast(pa.dictionary(pa.int32(), pa.large_string()))
     elif pa.types.is_decimal(kind):
-        column = column.cast(pa.float64())
+        column = _cast_decimals(column)
+    if pa.types.is_integer(column.type) and column.null_count:
+        # Not float64, which holds whole numbers up to 2^53 only.
+        nullable = pd.api.types.pandas_dtype(
+            str(column.type).replace("int", "Int").replace("uI", "UI")
+        )
+        return column.to_pandas(types_mapper=lambda _: nullable)
     return column.to_pandas(date_as_object=False)
+
+
+def _cast_decimals(column: Any) -> Any:
+    """Cast decimals to integers if they are whole and small enough, to float64 otherwise."""
+    import pyarrow as pa
+
+    if column.type.scale == 0:
+        for integer in (pa.int64(), pa.uint64()):
+            with suppress(pa.ArrowInvalid):
+                return column.cast(integer)
+    return column.cast(pa.float64())
 
 
 def _is_string(kind: Any) -> bool:

@@ -118,7 +118,7 @@ class Column:
         if self.kind == "mixed objects":
             codes, keys = self.distinct_keys()
             return np.append(keys, np.nan)[codes]
-        keys = to_keys(np.asarray(self.values), self.kind)
+        keys = to_keys(self.values, self.kind)
         keys[np.asarray(pd.isna(self.values))] = np.nan
         return keys
 
@@ -133,9 +133,12 @@ class Column:
 
 def to_keys(values: Any, kind: str) -> NDArray[np.object_]:
     """Return new Python objects by which levels are compared: 1 == 1.0, but True is not 1."""
-    if values.dtype.kind in "mM":
-        values = pd.Series(values).astype(object)  # NumPy would make integers of dates
-    keys = np.array(values, dtype=object)
+    if isinstance(values, np.ndarray) and values.dtype.kind not in "mM":
+        keys = np.array(values, dtype=object)
+    else:
+        # NumPy would make integers of dates, and floats of nullable integers: 2^53 and 2^53 + 1
+        # would be one level.
+        keys = pd.Series(values).astype(object).to_numpy(copy=True)
     return _mark_booleans(keys) if kind in ("booleans", "mixed objects") else keys
 
 

@@ -158,4 +158,15 @@ def _sort_key(key: Any) -> tuple[Any, ...]:
 def decode(fields: Sequence[CategoricalField], indices: NDArray[np.int64]) -> list[pd.Series]:
     """Return the levels of field indices, one series per field."""
     frame = make_ordinal_encoder(fields).inverse_transform(pd.DataFrame(indices))
-    return [frame[j].map(from_key).infer_objects() for j in frame.columns]
+    columns = ([from_key(key) for key in frame[j]] for j in frame.columns)
+    return [_inferred(pd.Series(levels, dtype=object, index=frame.index)) for levels in columns]
+
+
+def _inferred(levels: pd.Series) -> pd.Series:
+    """Return levels with the type that holds them, unless it would round whole numbers."""
+    inferred = levels.infer_objects()
+    if inferred.dtype == np.float64 and any(
+        isinstance(level, int) and abs(level) > 2**53 for level in levels
+    ):
+        return levels
+    return inferred
