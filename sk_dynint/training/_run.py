@@ -179,7 +179,7 @@ class Run:
             warnings.warn(
                 f"the weights of the rows have the mean {weight:.2g}; a weight of 1 stands for one "
                 "row, so that such rows hardly move the model: divide the weights by their mean",
-                stacklevel=5,
+                stacklevel=6,
             )
         if self.best is None:
             return
@@ -189,14 +189,14 @@ class Run:
             warnings.warn(
                 f"nothing was learnt: the least validation logloss is {least:.4f}, and that of the "
                 f"same probability for every row {constant:.4f}; change lr, or look at the columns",
-                stacklevel=5,
+                stacklevel=6,
             )
         elif self.best.period == len(history) and self.batches.is_finished():
             warnings.warn(
                 f"max_epochs={self.batches.schedule.n_passes} ended training while the validation "
                 "score was still improving; raise it",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
 
     def _constant_loss(self) -> float:
