@@ -109,7 +109,7 @@ def iter_lines(
 
 
 def _blocks(file: IO[bytes], rest: bytes, size: int) -> Iterator[bytes]:
-    """Yield `rest` and a file in pieces of whole lines, each ended by a line feed alone."""
+    """Yield `rest` and the file in pieces of whole lines; every line ends with a line feed."""
     while piece := file.read(size):
         text = rest + piece
         cut = text.rfind(b"\n") + 1

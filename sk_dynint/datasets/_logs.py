@@ -44,7 +44,7 @@ Values = NDArray[Any]
 
 @dataclass(frozen=True)
 class Kind:
-    """What a column holds: which text is allowed, whether none is, and what becomes of it."""
+    """What a column holds: allowed text, whether it may be missing, and the type of its values."""
 
     allowed: str
     optional: bool
@@ -149,7 +149,7 @@ def _read_names(file: IO[bytes], path: Path, layout: Layout) -> tuple[Sequence[s
 
 
 class _Broken:
-    """Lines that are not as they should be: an error, or counted for one warning."""
+    """Handles broken lines: raises an error, or counts them for one warning at the end."""
 
     def __init__(self, path: Path, on_broken: str) -> None:
         self.path = path
@@ -158,7 +158,7 @@ class _Broken:
         self.shown: list[tuple[int, str]] = []
 
     def add(self, found: list[tuple[int, str]]) -> None:
-        """Take note of the lines of a block: their numbers, and what is wrong."""
+        """Record the broken lines of a block: their numbers, and what is wrong with them."""
         if found and self.on_broken == "raise":
             number, text = min(found)
             raise ValueError(
@@ -168,7 +168,7 @@ class _Broken:
         self.shown = sorted(self.shown + found)[:_SHOWN]
 
     def finish(self, n_rows: int) -> None:
-        """Warn of what was skipped; raise if nothing is left."""
+        """Warn about the lines that were skipped; raise if no line is left."""
         lines = "; ".join(f"line {number}: {text}" for number, text in self.shown)
         lines += "; ..." if self.n > len(self.shown) else ""
         if not n_rows:
@@ -183,7 +183,7 @@ class _Broken:
 
 
 class _Columns:
-    """Columns as they grow, block by block."""
+    """Collects the columns of a file, block by block."""
 
     def __init__(self, layout: Layout, names: Sequence[str], broken: _Broken) -> None:
         self.layout = layout
@@ -195,7 +195,7 @@ class _Columns:
         self.levels: dict[str, dict[str, int]] = {name: {} for name in self.kinds}
 
     def add(self, lines: Lines) -> None:
-        """Parse and check lines, and append those that are in order."""
+        """Parse and check lines, and append the valid ones."""
         n_fields = lines.count_fields(self.layout.separator)
         complete = n_fields == len(self.names)
         found = [
@@ -254,7 +254,7 @@ class _Columns:
         return wrong
 
     def _values(self, name: str, distinct: Values) -> Values:
-        """Return a value (of a category: its code) for each distinct string, and for none."""
+        """Return the value of each distinct string (of a category its code), and of none."""
         convert = self.kinds[name].convert
         if convert is None:
             levels = self.levels[name]
@@ -265,7 +265,7 @@ class _Columns:
         return np.append(values, nothing)
 
     def finish(self) -> dict[str, Any]:
-        """Return the columns, and give up the parts they are made of."""
+        """Return the columns, and free the parts that they are concatenated from."""
         columns: dict[str, Any] = {}
         for name, kind in self.kinds.items():
             values = np.concatenate(self.parts.pop(name))

@@ -29,13 +29,13 @@ _HIDDEN_SHARE = 0.4  # of the entries of a categorical field, that follow a hidd
 _CALIBRATION_ROWS = 50_000
 _LEAST_SD = 0.1  # of a score: a level that the calibration rows hardly show must not explode
 
-# What the entropy of a generator is used for, next to the seed.
+# Added to the seed, so that generators for different purposes are independent.
 _LAWS, _ROWS, _SCORES, _TERMS = range(4)
 
 
 @dataclass(frozen=True)
 class Counts:
-    """A numeric field: ⌊exp(mean + sd · z)⌋, with holes (NaN)."""
+    """A numeric field: ⌊exp(mean + sd · z)⌋, with missing values (NaN)."""
 
     name: str
     missing: float
@@ -51,7 +51,7 @@ class Counts:
         return x
 
     def score(self, x: Floats, key: np.uint64) -> Floats:
-        """Return a parabola of the logarithm; a hole has a score of its own."""
+        """Return a parabola of the logarithm; a missing value has a score of its own."""
         slope, bend, hole = _hash(np.arange(3), key)
         z = np.clip((np.log1p(x) - self.mean) / self.sd, -3, 3)
         return np.where(np.isnan(z), hole, slope * z + bend * (z**2 - 1) / 2)
@@ -63,7 +63,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Levels:
-    """A categorical field: the rank of a level by frequency, from 0; a hole is -1."""
+    """A categorical field: the rank of a level by frequency, from 0; -1 is a missing value."""
 
     name: str
     missing: float
@@ -110,7 +110,7 @@ class Term:
 
 
 class Truth:
-    """The law of the rows and the probability of a click."""
+    """The distribution of the rows, and the probability of a click given a row."""
 
     def __init__(
         self,
@@ -177,7 +177,7 @@ class Truth:
 def draw_fields(
     n_numeric: int, levels: Sequence[int], zipf_exponent: float, missing: float, seed: int
 ) -> list[Field]:
-    """Return the laws of the columns."""
+    """Return the distribution of each column."""
     rng = np.random.default_rng([seed, _LAWS])
     shares = rng.uniform(0, 2 * missing, n_numeric + len(levels)).tolist()
     means = rng.uniform(0, 4, n_numeric).tolist()

@@ -1,4 +1,4 @@
-"""Adam whose state for a table moves only in the rows of a batch."""
+"""Adam that updates only the table rows of a batch."""
 
 from __future__ import annotations
 

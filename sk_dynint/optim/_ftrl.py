@@ -164,7 +164,7 @@ def _shrink(z: Tensor, options: dict[str, Any]) -> Tensor:
 
 
 def _consistent_z(w: Tensor, n: Tensor, options: dict[str, Any]) -> Tensor:
-    """Return the z from which, with this n, the weights follow."""
+    """Return the z that yields these weights with this n."""
     curvature = n.sqrt().add_(options["beta"]).div_(options["lr"]).add_(options["l2"])
     shrunk = curvature.clamp_min_(MIN_CURVATURE).mul_(w).neg_()
     if options["l1"] == 0:

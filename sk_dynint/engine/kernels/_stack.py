@@ -134,8 +134,8 @@ class StackKernel:
     def load(self) -> None:
         """Copy the present values of the parameters into the packed arrays."""
         torch._foreach_copy_(self.places, [p.view(shape) for p, _, _, shape in self.parameters])
-        output = self.stack.output.repeat(self.stack.n_repeats)
-        self.packed["output"][:, : self.inner_width].copy_(output)
+        output = self.packed["output"][:, : self.inner_width]
+        output.unflatten(1, (self.stack.n_repeats, -1)).copy_(self.stack.output)
 
     def start(self) -> None:
         """Begin new sums of gradients: the next `backward` overwrites the old ones."""
