@@ -135,7 +135,7 @@ class StackKernel:
         """Copy the present values of the parameters into the packed arrays."""
         torch._foreach_copy_(self.places, [p.view(shape) for p, _, _, shape in self.parameters])
         output = self.packed["output"][:, : self.inner_width]
-        output.unflatten(1, (self.stack.n_repeats, -1)).copy_(self.stack.output)
+        output.view(self.depth, self.stack.n_repeats, -1).copy_(self.stack.output)
 
     def start(self) -> None:
         """Begin new sums of gradients: the next `backward` overwrites the old ones."""
