@@ -64,9 +64,9 @@ class EncodedData:
         *,
         encoder: Any = None,
     ) -> None:
-        self.indices = np.asarray(indices)
-        self.target = None if target is None else np.asarray(target)
-        self.weight = None if weight is None else np.asarray(weight)
+        self.indices = _array(indices)
+        self.target = None if target is None else _array(target)
+        self.weight = None if weight is None else _array(weight)
         self.encoder = encoder
         if self.indices.ndim != 2 or self.indices.dtype.kind not in "iu":
             raise ValueError(
@@ -96,7 +96,7 @@ class EncodedData:
 
     def with_target(self, target: ArrayLike, weight: ArrayLike) -> EncodedData:
         """Return the same rows with targets and weights."""
-        return self._replaced(self.indices, np.asarray(target), np.asarray(weight))
+        return self._replaced(self.indices, _array(target), _array(weight))
 
     def sorted(self) -> EncodedData:
         """Return the rows in an order that does not depend on the present one."""
@@ -139,6 +139,12 @@ class EncodedData:
     def __getstate__(self) -> dict[str, Any]:
         """Leave the tensors, which are the same numbers, out of copies and pickles."""
         return {name: value for name, value in vars(self).items() if name != "batch"}
+
+
+def _array(values: ArrayLike) -> NDArray[Any]:
+    """Return an array; a copy of one that may not be written to, which torch would warn about."""
+    array = np.asarray(values)
+    return array if array.flags.writeable else array.copy()
 
 
 def check_indices(indices: NDArray[np.integer], cardinalities: ArrayLike) -> None:
