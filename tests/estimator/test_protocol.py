@@ -184,3 +184,11 @@ def test_feature_names(clicks, fitted):
     X, _ = clicks
     assert list(fitted.feature_names_in_) == list(X.columns)
     assert fitted.n_features_in_ == X.shape[1]
+
+
+@pytest.mark.parametrize("container", ["default", "pandas", "polars"])
+def test_the_output_that_transformers_are_set_to_makes_no_difference(clicks, container):
+    X, y = clicks
+    expected = fast().fit(X, y).predict_proba(X)
+    with config_context(transform_output=container):
+        np.testing.assert_array_equal(fast().fit(X, y).predict_proba(X), expected)

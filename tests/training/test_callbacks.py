@@ -126,3 +126,21 @@ def test_early_stopping_of_skorch_stops_and_the_best_period_counts(many_clicks):
     assert len(history) < 30
     best = history["valid_loss"].argmin()
     assert len(history) == best + 1 + 2
+
+
+class Owner(Callback):
+    """Refers to its estimator, and has attributes that are no parameters."""
+
+    def __init__(self):
+        self.seen = 0
+
+    def on_epoch_end(self, net, **kwargs):
+        self.seen += hasattr(self.estimator, "callbacks")
+
+
+def test_a_callback_may_refer_to_its_estimator(clicks):
+    callback = Owner()
+    model = fast(callbacks=[callback])
+    callback.estimator = model
+    model.fit(*clicks)
+    assert callback.seen == len(model.history_)
