@@ -46,7 +46,7 @@ def _read_timedelta(text: str) -> pd.Timedelta:
 CODECS = {  # the first that suits counts, so subclasses come before their parents
     "str": Codec(str, str, str),
     "bool": Codec(Truth, lambda v: str(int(v.value)), lambda t: Truth(t == "1")),
-    "int": Codec((int, np.integer), lambda v: str(int(v)), int),
+    "int": Codec((int, np.integer), lambda v: hex(v), lambda t: int(t, 16)),
     "float": Codec((float, np.floating), lambda v: float(v).hex(), float.fromhex),
     "bytes": Codec(bytes, bytes.hex, bytes.fromhex),
     "Decimal": Codec(Decimal, str, Decimal),

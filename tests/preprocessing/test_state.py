@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sk_dynint import FieldEncoder
+from sk_dynint.preprocessing._state import pack_keys, unpack_keys
 from tests.conftest import make_clicks
 
 LEVELS = {
@@ -92,6 +93,12 @@ def test_instants_with_and_without_zone_are_levels_side_by_side():
     encoder = FieldEncoder(categorical_features="all").fit(X)
     assert encoder.transform(X).ravel().tolist() in ([2, 3, 2, 3], [3, 2, 3, 2])
     assert_same(encoder, FieldEncoder().load_state_dict(encoder.state_dict()), X)
+
+
+def test_integers_of_any_length():
+    """Python refuses to print those of more than 4,300 digits in decimal."""
+    keys = [10**5_000, -(10**5_000), 7, 0]
+    assert unpack_keys(pack_keys(keys, "c")).tolist() == keys
 
 
 def test_a_level_that_cannot_be_stored_is_named():
