@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ._cells import plain_number
+
 
 def arrow_to_pandas(X: Any) -> Any:
     """Convert a frame with an Arrow interface (polars, pyarrow, ...) to pandas; return others."""
@@ -37,7 +39,7 @@ def arrow_to_pandas(X: Any) -> Any:
             raise TypeError(
                 f"column {name!r} holds {column.type}, which can be neither levels nor numbers"
             ) from error
-    return pd.DataFrame(columns).set_axis(table.column_names, axis=1)
+    return pd.DataFrame(columns, copy=False).set_axis(table.column_names, axis=1)
 
 
 def column_to_pandas(column: Any) -> pd.Series:
@@ -45,6 +47,10 @@ def column_to_pandas(column: Any) -> pd.Series:
     import pyarrow as pa
 
     kind = column.type
+    if isinstance(kind, pa.UuidType):
+        return pd.Series(column.to_pylist(), dtype=object)
+    if isinstance(kind, pa.BaseExtensionType):
+        return column_to_pandas(column.cast(kind.storage_type))
     if _is_string(kind):
         strings = pd.StringDtype("pyarrow")
         return column.cast(pa.large_string()).to_pandas(types_mapper=lambda _: strings)
@@ -52,7 +58,7 @@ def column_to_pandas(column: Any) -> pd.Series:
         # As polars has them, not every pyarrow can convert them.
         column = column.cast(pa.dictionary(pa.int32(), pa.large_string()))
     elif pa.types.is_decimal(kind):
-        column = _cast_decimals(column)
+        return _decimals_to_pandas(column)
     if pa.types.is_integer(column.type) and column.null_count:
         # Not float64, which holds whole numbers up to 2^53 only.
         nullable = pd.api.types.pandas_dtype(
@@ -62,15 +68,21 @@ def column_to_pandas(column: Any) -> pd.Series:
     return column.to_pandas(date_as_object=False)
 
 
-def _cast_decimals(column: Any) -> Any:
-    """Cast decimals to integers if they are whole and small enough, to float64 otherwise."""
+def _decimals_to_pandas(column: Any) -> pd.Series:
+    """Return decimals as integers if they are whole and small enough, as objects otherwise."""
     import pyarrow as pa
 
     if column.type.scale == 0:
         for integer in (pa.int64(), pa.uint64()):
             with suppress(pa.ArrowInvalid):
-                return column.cast(integer)
-    return column.cast(pa.float64())
+                return column_to_pandas(column.cast(integer))
+    found = pa.chunked_array([column.combine_chunks().dictionary_encode()]).unify_dictionaries()
+    (chunk,) = found.chunks
+    distinct = [
+        None if value is None else plain_number(value) for value in chunk.dictionary.to_pylist()
+    ]
+    numbers = np.array([*distinct, None], dtype=object)
+    return pd.Series(numbers[chunk.indices.fill_null(-1).to_numpy()], dtype=object)
 
 
 def _is_string(kind: Any) -> bool:

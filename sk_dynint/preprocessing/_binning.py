@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ._columns import Distinct
 from ._field import MISSING, Field, Indices
 
 Floats = NDArray[np.float64]
@@ -74,6 +75,16 @@ class NumericField(Field):
         bins = np.searchsorted(self.thresholds, SCORES[self.binning](values))
         bins[np.isnan(values)] = -1
         return np.append(self.index, np.int32(MISSING))[bins]
+
+    def count_strange(self, distinct: Distinct | None, out: Indices) -> int:
+        """Count the numbers beyond the range of `fit`."""
+        if distinct is None or not len(self.lower):
+            return 0
+        values = np.abs(distinct.values) if self.binning in _SIGNLESS else distinct.values
+        is_beyond = (values < self.lower[0]) | (values > self.upper[-1])
+        if not is_beyond.any():
+            return 0
+        return int(np.count_nonzero(np.append(is_beyond, False)[distinct.codes]))
 
     def decode(self, indices: NDArray[np.integer]) -> Any:
         """Return a value that stands for each index: the middle of what its bin met."""

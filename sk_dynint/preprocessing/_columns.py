@@ -7,32 +7,18 @@ long column has few, and factorize codes, the position of each cell's value amon
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas.api.types import infer_dtype
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from ._arrow import arrow_keys, arrow_to_pandas, extension_to_pandas, is_arrow_backed
+from ._cells import NUMERIC_KINDS, is_mixed, plain_objects, truths
 
-_KIND_OF_OBJECTS = {
-    "string": "strings",
-    "integer": "numbers",
-    "floating": "numbers",
-    "mixed-integer-float": "numbers",
-    "decimal": "numbers",
-    "boolean": "booleans",
-    "datetime": "dates",
-    "datetime64": "dates",
-    "timedelta": "durations",
-    "timedelta64": "durations",
-    "empty": "missing values",
-}
 _KIND_OF_DTYPE = {
     "b": "booleans",
     "i": "numbers",
@@ -40,18 +26,8 @@ _KIND_OF_DTYPE = {
     "f": "numbers",
     "M": "dates",
     "m": "durations",
-    "U": "strings",
 }
 _TICKS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # pandas has no others
-NUMERIC_KINDS = ("numbers", "dates", "durations")
-ANY_KIND = ("missing values", "mixed objects")
-
-
-class Truth(enum.Enum):
-    """A boolean as a level; Python, pandas and category-encoders hold `True == 1`, we do not."""
-
-    FALSE = False
-    TRUE = True
 
 
 class Distinct(NamedTuple):
@@ -63,43 +39,45 @@ class Distinct(NamedTuple):
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its label, its values (a 1-D NumPy or pandas array) and what these are."""
+    """One column: its label, its values (a 1-D NumPy or pandas array) and what these are.
+
+    A column of categories has their codes, and `values` are the categories.
+    """
 
     label: Any
     values: Any
     kind: str
-    from_objects: bool = False  # an array of objects, whose dtype says nothing about a column
+    codes: NDArray[np.intp] | None = None
 
     def __str__(self) -> str:
         return f"column {self.label!r}"
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.values if self.codes is None else self.codes)
 
     @property
     def is_numeric(self) -> bool:
-        """Whether the column is numeric, going by its dtype."""
-        if self.values.dtype.kind == "O":  # objects, but also categories
-            return self.from_objects and self.kind == "numbers"
-        return self.kind in NUMERIC_KINDS
+        """Whether the column is numeric, going by its values; one of categories is not."""
+        return self.codes is None and self.kind in NUMERIC_KINDS
 
     def rows(self, mask: NDArray[np.bool_]) -> Column:
         """Return the column with only the rows in `mask`."""
-        values = self.values[mask]
-        return replace(self, values=values, kind=_kind_of(values))
+        if self.codes is not None:
+            return replace(self, codes=self.codes[mask])
+        values, kind = _plain_values(self.values[mask])
+        return replace(self, values=values, kind=kind)
 
     def is_all_missing(self) -> bool:
+        if self.codes is not None:
+            return bool((self.codes < 0).all())
         return bool(pd.isna(self.values).all())
 
     def distinct(self) -> Distinct:
         """Return codes and distinct values, the latter as they are stored."""
-        values = self.values
-        if isinstance(values, pd.Categorical):
-            return Distinct(values.codes.astype(np.intp), values.categories.array)
-        if self.kind == "mixed objects":
-            values = _mark_booleans(values)
+        if self.codes is not None:
+            return Distinct(self.codes, self.values)
         try:
-            return Distinct(*pd.factorize(values))
+            return Distinct(*pd.factorize(self.values))
         except TypeError as error:
             raise TypeError(
                 "A level's argument must be a string or a number (or anything hashable), "
@@ -113,17 +91,18 @@ class Column:
 
     def keys(self) -> NDArray[np.object_]:
         """Return the key of each cell, NaN where it is missing."""
+        if self.codes is not None:
+            return np.append(to_keys(self.values, self.kind), np.nan)[self.codes]
         if is_arrow_backed(self.values):
             return arrow_keys(self.values)
-        if self.kind == "mixed objects":
-            codes, keys = self.distinct_keys()
-            return np.append(keys, np.nan)[codes]
         keys = to_keys(self.values, self.kind)
         keys[np.asarray(pd.isna(self.values))] = np.nan
         return keys
 
     def numbers(self) -> NDArray[np.float64]:
         """Return numbers as float64, dates as seconds since 1970 (UTC), durations as seconds."""
+        if self.codes is not None:
+            return np.append(_to_float(self.values, self.kind), np.nan)[self.codes]
         return _to_float(self.values, self.kind)
 
     def distinct_numbers(self) -> Distinct:
@@ -133,18 +112,15 @@ class Column:
 
 def to_keys(values: Any, kind: str) -> NDArray[np.object_]:
     """Return new Python objects by which levels are compared: 1 == 1.0, but True is not 1."""
+    if is_arrow_backed(values):
+        return arrow_keys(values)
     if isinstance(values, np.ndarray) and values.dtype.kind not in "mM":
         keys = np.array(values, dtype=object)
     else:
         # NumPy would make integers of dates, and floats of nullable integers: 2^53 and 2^53 + 1
         # would be one level.
         keys = pd.Series(values).astype(object).to_numpy(copy=True)
-    return _mark_booleans(keys) if kind in ("booleans", "mixed objects") else keys
-
-
-def from_key(key: Any) -> Any:
-    """Return the value a key stands for."""
-    return key.value if isinstance(key, Truth) else key
+    return truths(keys) if kind == "booleans" else keys
 
 
 def check_frame(estimator: BaseEstimator, X: Any, *, reset: bool) -> pd.DataFrame | NDArray[Any]:
@@ -169,7 +145,7 @@ def read_columns(estimator: BaseEstimator, X: Any, *, reset: bool) -> list[Colum
     """Check a table and return its columns."""
     X = check_frame(estimator, X, reset=reset)
     if isinstance(X, pd.DataFrame):
-        columns = [_read_series(label, series) for label, series in X.items()]
+        columns = [_read_column(label, series) for label, series in X.items()]
     else:
         columns = [_read_array(label, values) for label, values in enumerate(X.T)]
     for column in columns:
@@ -189,57 +165,58 @@ def _check_shape_and_names(X: pd.DataFrame) -> None:
         raise ValueError(f"Expected column names that differ, got more than one of {repeated}.")
 
 
-def _read_series(label: Any, series: pd.Series) -> Column:
-    values = _plain_values(series)
-    if values.dtype.kind == "c":
-        raise ValueError(f"Complex data not supported: column {label!r}.")
-    return Column(label, values, _kind_of(values))
-
-
-def _plain_values(series: pd.Series) -> Any:
-    """Return a NumPy, categorical, string or nullable array; others become one of these."""
-    dtype = series.dtype
-    if isinstance(dtype, pd.ArrowDtype):
-        return _plain_values(extension_to_pandas(series))
-    if isinstance(dtype, pd.SparseDtype):
-        return _plain_values(series.sparse.to_dense())
-    if isinstance(dtype, pd.DatetimeTZDtype):
-        return series.dt.tz_convert(None).to_numpy()  # in UTC
-    if dtype in (np.float16, np.longdouble):
-        return series.to_numpy(np.float64)  # pandas cannot hash these
-    if isinstance(dtype, np.dtype):
-        return series.to_numpy()
-    if isinstance(dtype, pd.CategoricalDtype | pd.StringDtype) or dtype.kind in "biuf":
-        return series.array
-    return series.astype(object).to_numpy()  # Period, Interval, ...
-
-
 def _read_array(label: int, values: NDArray[Any]) -> Column:
-    is_object = values.dtype == object
-    column = _read_series(label, pd.Series(values, dtype=object if is_object else None))
-    return replace(column, from_objects=is_object)
+    dtype = object if values.dtype == object else None
+    return _read_column(label, pd.Series(values, dtype=dtype))
 
 
-def _kind_of(values: Any) -> str:
-    """Return what the values are, whatever they are stored in."""
-    if isinstance(values, pd.Categorical):
-        return _kind_of(values.categories.array)
-    if isinstance(values.dtype, pd.StringDtype):
-        return "strings"
-    if values.dtype.kind == "O":
-        return _KIND_OF_OBJECTS.get(infer_dtype(values, skipna=True), "mixed objects")
-    return _KIND_OF_DTYPE.get(values.dtype.kind, "mixed objects")
+def _read_column(label: Any, series: pd.Series) -> Column:
+    if isinstance(series.dtype, pd.ArrowDtype):
+        series = extension_to_pandas(series)
+    if series.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: column {label!r}.")
+    if not isinstance(series.dtype, pd.CategoricalDtype):
+        return Column(label, *_plain_values(series))
+    categories = series.cat.categories.to_series()
+    codes = series.cat.codes.to_numpy().astype(np.intp)
+    plain = _read_column(label, categories)
+    if is_mixed(plain.kind) and len(used := np.unique(codes[codes >= 0])) < len(categories):
+        plain = _read_column(label, categories.iloc[used])  # what no cell holds has no kind
+        codes = np.where(codes < 0, -1, np.searchsorted(used, codes))
+    if categories.dtype == object and plain.kind != "strings":  # several may mean the same
+        merged, values = plain.distinct()
+        codes = np.append(merged, -1)[codes]
+        plain = replace(plain, values=values)
+    return replace(plain, codes=codes)
 
 
-def _mark_booleans(values: Any) -> NDArray[np.object_]:
-    marked = (Truth(bool(v)) if isinstance(v, bool | np.bool_) else v for v in values)
-    return np.fromiter(marked, dtype=object, count=len(values))
+def _plain_values(values: Any) -> tuple[Any, str]:
+    """Return the values of a series or an array as a plain array, and their kind.
+
+    A plain array is a NumPy array of numbers, booleans, datetime64 (UTC), timedelta64 or objects,
+    or an array of pandas' strings or nullable numbers.
+    """
+    dtype = values.dtype
+    if isinstance(dtype, pd.SparseDtype):
+        values = values.sparse.to_dense() if isinstance(values, pd.Series) else values.to_dense()
+        return _plain_values(values)
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        return pd.Series(values).dt.tz_convert(None).to_numpy(), "dates"
+    if dtype in (np.float16, np.longdouble):
+        return np.asarray(values, np.float64), "numbers"  # pandas cannot hash these
+    if isinstance(dtype, pd.StringDtype):
+        return getattr(values, "array", values), "strings"
+    if kind := _KIND_OF_DTYPE.get(dtype.kind):
+        if isinstance(dtype, np.dtype):
+            return np.asarray(values), kind
+        if dtype.kind in "biuf":
+            return getattr(values, "array", values), kind
+    # Objects; also Period, Interval, ...
+    return plain_objects(pd.Series(values).astype(object).to_numpy())
 
 
 def _check_finite(column: Column) -> None:
     values = column.values
-    if isinstance(values, pd.Categorical):
-        values = values.categories.array
     if column.kind != "numbers" or values.dtype.kind in "iu":
         return
     try:
@@ -254,12 +231,8 @@ def _check_finite(column: Column) -> None:
 
 
 def _to_float(values: Any, kind: str) -> NDArray[np.float64]:
-    if isinstance(values, pd.Categorical):
-        values = np.asarray(values)
-    if kind == "dates":
-        return _seconds(pd.to_datetime(values, utc=True).tz_localize(None).to_numpy())
-    if kind == "durations":
-        return _seconds(pd.to_timedelta(values).to_numpy())
+    if kind in ("dates", "durations"):
+        return _seconds(values)
     if isinstance(values, np.ndarray) and values.dtype != object:
         return values.astype(np.float64)
     numbers = np.full(len(values), np.nan)

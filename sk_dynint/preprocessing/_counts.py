@@ -9,11 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ._arrow import arrow_keys, is_arrow_backed
+from ._cells import NO_VALUES, joined_kinds, kinds_of
 from ._columns import Column, to_keys
-
-NO_VALUES = "missing values"
-MIXED = "mixed objects"
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +52,6 @@ class Counts:
         """Return the distinct values as they are compared: numbers, or keys of levels."""
         if self.is_numeric:
             return self.values
-        if is_arrow_backed(self.values):
-            return arrow_keys(self.values)
         return to_keys(self.values, self.kind)
 
     def compact(self) -> Counts:
@@ -79,10 +74,8 @@ class Counts:
                 return Counts(
                     self.label, part.kind, part.is_numeric, part.keys(), part.counts, missing
                 )
-        kind = self.kind if self.kind == other.kind else MIXED
-        if self.is_numeric != other.is_numeric or (
-            self.kind != other.kind and MIXED not in (self.kind, other.kind)
-        ):
+        kinds, others = kinds_of(self.kind), kinds_of(other.kind)
+        if self.is_numeric != other.is_numeric or not kinds & others:
             raise ValueError(
                 f"column {self.label!r} holds {self.kind} in one part and {other.kind} in the "
                 "other; read both in the same way"
@@ -92,6 +85,7 @@ class Counts:
         codes, distinct = pd.factorize(keys)
         total = np.zeros(len(distinct), dtype=counts.dtype)
         np.add.at(total, codes, counts)
+        kind = joined_kinds(kinds | others)
         return Counts(self.label, kind, self.is_numeric, np.asarray(distinct), total, missing)
 
 

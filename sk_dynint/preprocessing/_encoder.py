@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from numbers import Integral, Real
@@ -16,19 +15,18 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_array, check_is_fitted
 
+from ._advice import MIN_ROWS, warn_of_identifiers, warn_of_strangers, warn_of_useless_columns
 from ._binning import BINNINGS, NumericField, fit_numeric
-from ._columns import ANY_KIND, NUMERIC_KINDS, Column, read_columns
+from ._cells import NO_VALUES, NUMERIC_KINDS, kinds_of
+from ._columns import Column, read_columns
 from ._counts import Counts, count_column, summation_order
 from ._field import Field, Indices, gather
 from ._levels import CategoricalField, decode, fit_levels
-from ._roles import resolve_binning, resolve_categorical
+from ._roles import column_position, resolve_binning, resolve_categorical
 from ._threads import column_threads, fill_matrix
 
 Count = Callable[[], tuple[Counts, NDArray[np.intp]]]
 """Counts a column; see `count_column`."""
-
-WARNING_MIN_ROWS = 100
-"""Number of rows from which on a column of which no level is kept is worth a warning."""
 
 
 class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -41,12 +39,12 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     categorical_features : {"from_dtype", "all"} or array-like, default="from_dtype"
-        Which columns are categorical; all others must hold numbers, dates or durations.
+        Which columns are categorical; all others are numeric.
 
-        - "from_dtype": columns of strings, objects, categories and booleans. Of a NumPy array of
-          objects, the columns that do not hold numbers only.
+        - "from_dtype": columns that hold anything but numbers, dates or durations, in whatever
+          container, and columns of pandas', polars' or Arrow's categories.
         - "all": every column.
-        - names, positions or a boolean mask.
+        - names, positions or a boolean mask: these columns too.
     binning : {"auto", "winner", "authors", "literal", "quantile"} or dict, default="quantile"
         How numbers become bins; a dict gives it by column (name or position), the others are
         "quantile".
@@ -428,7 +426,10 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         encodings = [
             partial(f.encode, column) for f, column in zip(self._fields, columns, strict=True)
         ]
-        return fill_matrix(lambda encode, out: encode(out), encodings, len(columns[0]))[0]
+        n_samples = len(columns[0])
+        indices, shares = fill_matrix(lambda encode, out: encode(out), encodings, n_samples)
+        warn_of_strangers(self._labels(), self._fields, shares)
+        return indices
 
     def _check_fit_input(
         self, X: Any, sample_weight: ArrayLike | None
@@ -439,7 +440,7 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if sample_weight is None:
             return columns, None
         weight = _check_sample_weight(
-            sample_weight, columns[0].values, dtype=np.float64, ensure_non_negative=True
+            sample_weight, np.empty(len(columns[0])), dtype=np.float64, ensure_non_negative=True
         )
         if not weight.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
@@ -513,19 +514,11 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             self.counts_ = [each.compact() for each in counts]
         elif hasattr(self, "counts_"):
             del self.counts_
-        lost = [
-            each.label
-            for each, field in zip(counts, fields, strict=bool(counts))
-            if field.cardinality == 2 and each.has_values
-        ]
-        asked_for = self.min_count > 2  # a greater one than the default
-        if lost and n_samples >= WARNING_MIN_ROWS and not asked_for:
-            warnings.warn(
-                f"columns {lost} keep no level: none of their values occurs {self.min_count} times "
-                "(min_count, counted by sample_weight), so that all are the same to a model; drop "
-                "the columns, make them numbers or dates, or lower min_count",
-                stacklevel=3,
-            )
+        if counts and n_samples >= MIN_ROWS:
+            warn_of_useless_columns(fields, counts, self.min_count)
+            named = self.binning if isinstance(self.binning, Mapping) else ()
+            known = [counts[column_position(key, counts, "binning")].label for key in named]
+            warn_of_identifiers(counts, self.n_bins, known)
 
     def _check_codes(self, X: ArrayLike) -> NDArray[np.int64]:
         """Return field indices that are within the cardinalities."""
@@ -547,13 +540,10 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
 def _check_kind(column: Column, field: Field) -> None:
     """Refuse a column that holds something else than in `fit`, instead of calling it unseen."""
-    if column.kind in (field.kind, "missing values"):
-        return
-    if field.is_numeric:
-        allowed = field.kind == "missing values" and column.kind in NUMERIC_KINDS
-    else:
-        allowed = field.kind in ANY_KIND or column.kind == "mixed objects"
-    if not (allowed or column.is_all_missing()):
+    known = set(NUMERIC_KINDS) if field.is_numeric else kinds_of(column.kind)
+    if field.kind != NO_VALUES:
+        known = kinds_of(field.kind)
+    if not kinds_of(column.kind) <= known and not column.is_all_missing():
         name = "numeric" if field.is_numeric else "categorical"
         raise ValueError(
             f"{column} holds {column.kind}, but it is {name} and held {field.kind} in fit."

@@ -10,13 +10,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ._columns import Column
+from ._columns import Column, Distinct
 
 Indices = NDArray[np.int32]
 
 RARE, MISSING, FIRST_KEPT = 0, 1, 2
 DIRECT_LOOKUP_MAX_ROWS = 64
 """Up to so many rows, all values are looked up: finding the distinct ones first takes longer."""
+
+STRANGE_MIN_ROWS = 100
+"""With fewer values that are present, it says little that `fit` never met most of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,13 +62,36 @@ class Field(ABC):
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Return the field that had this state."""
 
-    def encode(self, column: Column, out: Indices) -> None:
-        """Write the indices of a column."""
+    def encode(self, column: Column, out: Indices) -> float:
+        """Write the indices of a column.
+
+        Returns
+        -------
+        float
+            Share of the present values that `fit` never met; 0 for few rows.
+        """
         if len(column) <= DIRECT_LOOKUP_MAX_ROWS:
             out[:] = self.lookup(column.numbers() if self.is_numeric else column.keys())
-        else:
-            distinct = column.distinct_numbers() if self.is_numeric else column.distinct_keys()
-            gather(self.lookup(distinct.values), distinct.codes, out)
+            return 0.0
+        distinct = column.distinct_numbers() if self.is_numeric else column.distinct_keys()
+        gather(self.lookup(distinct.values), distinct.codes, out)
+        return self.strange_share(distinct, out)
+
+    def strange_share(self, distinct: Distinct | None, out: Indices) -> float:
+        """Return the share of the present values that `fit` never met; 0 if they are few."""
+        n_present = np.count_nonzero(out != MISSING)
+        if n_present < STRANGE_MIN_ROWS:
+            return 0.0
+        return self.count_strange(distinct, out) / n_present
+
+    @abstractmethod
+    def count_strange(self, distinct: Distinct | None, out: Indices) -> int:
+        """Count the values that `fit` never met."""
+
+    def usual_share(self) -> float:
+        """Return the share of the rows of `fit` that have index 0."""
+        present = self.counts.sum() - self.counts[MISSING]
+        return float(self.counts[RARE] / present) if present else 1.0
 
 
 def gather(index: Indices, codes: NDArray[np.intp], out: Indices) -> None:

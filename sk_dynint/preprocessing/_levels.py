@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from sk_dynint._warnings import warnings_ignored
 
 from ._arrow import arrow_keys, arrow_positions, is_arrow_backed
-from ._columns import Column, from_key, to_keys
-from ._field import DIRECT_LOOKUP_MAX_ROWS, FIRST_KEPT, Field, Indices
+from ._cells import from_key, is_mixed
+from ._columns import Column, Distinct, to_keys
+from ._field import DIRECT_LOOKUP_MAX_ROWS, FIRST_KEPT, RARE, Field, Indices
 from ._state import pack_keys, unpack_keys
 
 
@@ -37,12 +38,17 @@ class CategoricalField(Field):
     is_numeric = False
     levels: pd.Index  # (cardinality - 1,)
 
-    def encode(self, column: Column, out: Indices) -> None:
-        """Write the indices of a column."""
-        if self._suits_arrow(column.values):  # which looks up faster than it finds distinct values
+    def encode(self, column: Column, out: Indices) -> float:
+        """Write the indices of a column; return the share of those unseen."""
+        # Arrow looks up faster than it finds distinct values.
+        if column.codes is None and self._suits_arrow(column.values):
             out[:] = self.lookup(column.values)
-        else:
-            super().encode(column, out)
+            return self.strange_share(None, out)
+        return super().encode(column, out)
+
+    def count_strange(self, distinct: Distinct | None, out: Indices) -> int:
+        """Count the cells that have index 0."""
+        return int(np.count_nonzero(out == RARE))
 
     def lookup(self, values: Any) -> Indices:
         """Return the index of each key, or of each string of an Arrow array; NaN is missing."""
@@ -137,8 +143,8 @@ def make_ordinal_encoder(fields: Sequence[CategoricalField]) -> OrdinalEncoder:
 
 def _order(values: Any, keys: NDArray[np.object_], kind: str) -> NDArray[np.intp]:
     """Return the ascending order of levels, given as they are stored and as keys."""
-    if kind not in ("booleans", "mixed objects"):
-        with suppress(TypeError):  # instants with a time zone do not compare with those without
+    if kind != "booleans" and not is_mixed(kind):
+        with suppress(TypeError):  # objects that have no order
             return values.argsort()
     return _mixed_order(keys)
 

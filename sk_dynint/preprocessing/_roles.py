@@ -10,40 +10,29 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._binning import BINNINGS
-from ._columns import NUMERIC_KINDS, Column
+from ._columns import Column
 from ._counts import Counts
 
 
 def resolve_categorical(chosen: str | ArrayLike, columns: Sequence[Column]) -> list[bool]:
-    """Return which columns are categorical; the others must be able to be numeric."""
-    is_categorical = _chosen_columns(chosen, columns)
-    for column, categorical in zip(columns, is_categorical, strict=True):
-        if not categorical and column.kind not in (*NUMERIC_KINDS, "missing values"):
-            raise ValueError(
-                f"{column} holds {column.kind}, but is not among categorical_features={chosen!r}; "
-                f"numeric columns hold one of {', '.join(NUMERIC_KINDS)}."
-            )
-    return is_categorical
-
-
-def _chosen_columns(chosen: str | ArrayLike, columns: Sequence[Column]) -> list[bool]:
+    """Return which columns are categorical: those that are not numbers, and those chosen."""
     if isinstance(chosen, str):
         return [chosen == "all" or not column.is_numeric for column in columns]
-    keys = np.asarray(chosen, dtype=object)
-    if keys.ndim != 1:
+    keys: list[Any] = list(chosen)  # type: ignore[arg-type]
+    if any(isinstance(key, list | np.ndarray) for key in keys):  # but tuples: names of a MultiIndex
         raise ValueError(
             "categorical_features must be a one-dimensional array of names, positions or a mask, "
-            f"got shape {keys.shape}."
+            f"got shape {np.shape(keys)}."
         )
-    if len(keys) and all(isinstance(key, bool | np.bool_) for key in keys):
+    if keys and all(isinstance(key, bool | np.bool_) for key in keys):
         if len(keys) != len(columns):
             raise ValueError(
                 f"categorical_features is a mask of length {len(keys)}, "
                 f"but X has {len(columns)} columns."
             )
-        return [bool(key) for key in keys]
-    positions = {_position(key, columns, "categorical_features") for key in keys}
-    return [j in positions for j in range(len(columns))]
+        keys = list(np.flatnonzero(keys))
+    positions = {column_position(key, columns, "categorical_features") for key in keys}
+    return [j in positions or not column.is_numeric for j, column in enumerate(columns)]
 
 
 def resolve_binning(
@@ -56,7 +45,7 @@ def resolve_binning(
         return [asked] * len(columns)
     binnings = ["quantile"] * len(columns)
     for key, binning in asked.items():
-        j = _position(key, columns, "binning")
+        j = column_position(key, columns, "binning")
         if binning not in BINNINGS:
             raise ValueError(f"binning[{key!r}] must be one of {BINNINGS}, got {binning!r}.")
         if is_categorical[j]:
@@ -67,7 +56,7 @@ def resolve_binning(
     return binnings
 
 
-def _position(key: Any, columns: Sequence[Column | Counts], parameter: str) -> int:
+def column_position(key: Any, columns: Sequence[Column | Counts], parameter: str) -> int:
     """Return the position of the column that a name or a position means."""
     labels = [column.label for column in columns]
     if key in labels:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ._columns import Truth
+from ._cells import Truth
 
 
 class Codec(NamedTuple):

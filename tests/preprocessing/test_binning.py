@@ -157,6 +157,7 @@ COUNTS = np.floor(np.exp(np.random.default_rng(3).normal(1.5, 1.8, 5000)))
         (np.maximum(np.arange(20_000) - 19_900, 0), "quantile"),  # next to nothing but zeros
     ],
 )
+@pytest.mark.filterwarnings("ignore:columns .* hold whole numbers")
 def test_auto(values, binning):
     assert FieldEncoder(binning="auto", n_bins=64).fit(column(values)).binning_ == [binning]
 
