@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from sk_dynint._body import Body
 from sk_dynint._continuing import check_unchanged, fixed_parameters, unchanged_on_failure
 from sk_dynint._loss import BinaryCrossEntropy
 from sk_dynint._names import check_names, checked_params
+from sk_dynint._parameters import CONSTRAINTS
 from sk_dynint._process import resolve_device, seeded
 from sk_dynint._rows import Rows, check_columns, encode, encoder_for
+from sk_dynint._validation import warn_of_order
 from sk_dynint._warnings import warnings_ignored
 from sk_dynint.optim import FALLBACK, OPTIMIZER_DEFAULTS, OPTIMIZERS, OptimizerPolicy
 from sk_dynint.preprocessing import FieldEncoder
@@ -49,31 +48,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     _built_with: dict[str, Any]
     loss = BinaryCrossEntropy()
     orthogonal_penalty: float = 0.0
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "embedding_dim": [Interval(Integral, 1, 4096, closed="both")],
-        "embedding_init_std": [Interval(Real, 0, None, closed="left"), None],
-        "oov": [StrOptions({"train", "zero"})],
-        "encoder": [HasMethods(["fit_transform", "transform"]), FrozenEstimator, None],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), type],
-        "lr": [Interval(Real, 0, None, closed="neither"), None],
-        "optimizer_params": [dict, None],
-        "embedding_optimizer_params": [dict, None],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "averaging": [Interval(Real, 0, None, closed="left"), None],
-        "eval_every": [Interval(Integral, 1, None, closed="left"), None],
-        "early_stopping": ["boolean", StrOptions({"auto"})],
-        "scoring": [StrOptions({"logloss", "auc"})],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "patience": [Interval(Integral, 1, None, closed="left")],
-        "callbacks": [list, None],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-        "warm_start": ["boolean"],
-        "precision": [StrOptions({"fp32", "bf16"})],
-        "device": [str, torch.device],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
 
     def _make_body(self) -> Callable[[int, int], Body]:
         """Check the body's parameters; return ``make_body(n_fields, embedding_dim)``."""
@@ -97,6 +72,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
+        groups: Any = None,
     ) -> Self:
         """Learn from a table of clicks.
 
@@ -110,6 +86,9 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             A row of weight k counts like k copies of it; weight 0 like its absence.
         X_val, y_val, sample_weight_val : default=None
             Rows for early stopping, instead of a part split off from `X`.
+        groups : array-like of shape (n_samples,) or name of a column, default=None
+            With ``validation="last"`` when each row happened, with "groups" what it belongs to;
+            rows of one moment or group stay together. None means `validation_column`.
 
         Returns
         -------
@@ -132,19 +111,19 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         random_state = check_random_state(self.random_state)
         with unchanged_on_failure(self, continues=warm):
             classes = self.classes_ if warm else None
-            rows = self._check_rows(X, y, sample_weight, classes, reset=not warm)
-            valid = None
+            groups = self.validation_column if groups is None else groups
+            rows = self._check_rows(X, y, sample_weight, classes, groups, reset=not warm)
+            valid, part = None, "y_val"
             if X_val is not None:
                 valid = self._check_rows(X_val, y_val, sample_weight_val, self.classes_)
             elif self._wants_validation(len(rows.target)):
-                rows, valid = rows.split(self.validation_fraction, random_state)
-            if valid is not None and self.scoring == "auc" and valid.has_one_class():
                 part = f"the part set aside by validation_fraction={self.validation_fraction}"
-                raise ValueError(
-                    f"{part if X_val is None else 'y_val'} has one class only; scoring='auc' needs "
-                    "two"
-                )
+                rows, valid = rows.split(self.validation, self.validation_fraction, random_state)
+            if valid is not None and self.scoring == "auc":
+                valid.check_both_classes(part)
             data, valid_data = self._encode(rows, valid, fit=not warm)
+            if valid is not None and X_val is None and self.validation == "random":
+                warn_of_order(self, data.indices)
             if warm:
                 self._renew_options()
             else:
@@ -231,11 +210,18 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         return make_body
 
     def _check_rows(
-        self, X: Any, y: Any, sample_weight: Any, classes: Any, *, reset: bool = False
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        classes: Any,
+        groups: Any = None,
+        *,
+        reset: bool = False,
     ) -> Rows:
         """Check columns, labels and weights; set `classes_`, and with `reset` the features."""
         X = check_columns(self, X, reset=reset)
-        rows, self.classes_ = Rows.checked(X, y, sample_weight, classes)
+        rows, self.classes_ = Rows.checked(X, y, sample_weight, classes, groups)
         return rows
 
     def _encode(
@@ -244,7 +230,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         """Encode the rows, and validation rows if there are any, with class weights."""
         class_weight = rows.class_weight(self.class_weight, self.classes_)
         if fit:
-            self.encoder_ = encoder_for(rows.X, self.encoder)
+            self.encoder_ = encoder_for(rows.X, self.encoder, self.categorical_features)
         data = rows.encoded(self.encoder_, class_weight, fit=fit)
         if valid is None:
             return data, None

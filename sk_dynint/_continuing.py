@@ -10,13 +10,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, clone
 
-FREE_PARAMETERS = {
-    *("lr", "optimizer_params", "embedding_optimizer_params", "orthogonal_penalty", "precision"),
-    *("max_epochs", "batch_size", "averaging", "eval_every", "early_stopping", "scoring"),
-    *("validation_fraction", "patience", "callbacks", "class_weight"),
-    *("warm_start", "random_state", "verbose"),
-}
-"""Parameters that may change between calls of `fit` with warm start, and of `partial_fit`."""
+from sk_dynint._parameters import FREE_PARAMETERS
 
 
 @contextmanager

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sk_dynint._base import BaseCTRClassifier
@@ -67,6 +68,10 @@ class DynIntClassifier(BaseCTRClassifier):
     oov : {"train", "zero"}, default="train"
         What index 0 (rare or unseen) and 1 (missing) mean: rows of the table like any other, or
         the zero vector as in the authors' code.
+    categorical_features : {"from_dtype", "all"} or array-like, default=None
+        The encoder's parameter of this name: names or positions of columns of numbers that are
+        identifiers; strings are categorical beside them.  None leaves it to the encoder, which goes
+        by what the columns hold.
     encoder : transformer, default=None
         None means ``FieldEncoder()``; `set_params` reaches its parameters as ``encoder__min_count``
         and the like either way.  A ``sklearn.frozen.FrozenEstimator`` is used as it was fitted.
@@ -101,8 +106,15 @@ class DynIntClassifier(BaseCTRClassifier):
         with more than 128 rows.
     scoring : {"logloss", "auc"}, default="logloss"
         The score that decides.
+    validation : {"random", "last", "groups"}, default="random"
+        Which rows are set aside for it, before the encoder sees them: as many of each class as
+        there are, drawn at random; the last ones, for rows in the order of time of which later ones
+        will be predicted; or whole groups, such as users, of which others will be predicted.
+    validation_column : label, default=None
+        Column of `X` with the moment or the group of each row, unless `fit` is given `groups`.
+        Rows of one moment or group stay together.  The column is a feature like the others.
     validation_fraction : float, default=0.1
-        Part of the rows to set aside for it, before the encoder sees them.
+        Part of the rows to set aside.
     patience : int, default=8
         Evaluations without improvement before training stops.
     callbacks : list of skorch callbacks, default=None
@@ -197,6 +209,7 @@ class DynIntClassifier(BaseCTRClassifier):
         embedding_dim: int = 8,
         embedding_init_std: float | None = None,
         oov: Literal["train", "zero"] = "train",
+        categorical_features: str | ArrayLike | None = None,
         encoder: Any = None,
         optimizer: str | type[torch.optim.Optimizer] = "ftrl",
         lr: float | None = None,
@@ -208,6 +221,8 @@ class DynIntClassifier(BaseCTRClassifier):
         eval_every: int | None = None,
         early_stopping: bool | Literal["auto"] = "auto",
         scoring: Literal["logloss", "auc"] = "logloss",
+        validation: Literal["random", "last", "groups"] = "random",
+        validation_column: Hashable | None = None,
         validation_fraction: float = 0.1,
         patience: int = 8,
         callbacks: list[Any] | None = None,
@@ -228,6 +243,7 @@ class DynIntClassifier(BaseCTRClassifier):
         self.embedding_dim = embedding_dim
         self.embedding_init_std = embedding_init_std
         self.oov = oov
+        self.categorical_features = categorical_features
         self.encoder = encoder
         self.optimizer = optimizer
         self.lr = lr
@@ -239,6 +255,8 @@ class DynIntClassifier(BaseCTRClassifier):
         self.eval_every = eval_every
         self.early_stopping = early_stopping
         self.scoring = scoring
+        self.validation = validation
+        self.validation_column = validation_column
         self.validation_fraction = validation_fraction
         self.patience = patience
         self.callbacks = callbacks

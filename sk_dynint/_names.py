@@ -53,8 +53,8 @@ HINTS = {
         "rare levels: encoder__min_count=... by set_params, or encoder=FieldEncoder(min_count=...)",
     ),
     **dict.fromkeys(
-        ("cat_features", "categorical_feature", "cat_cols", "categorical_features"),
-        "it is encoder=FieldEncoder(categorical_features=...) here",
+        ("cat_features", "categorical_feature", "cat_cols", "cat_idxs"),
+        "it is categorical_features here",
     ),
 }
 """Name elsewhere -> what to do here."""

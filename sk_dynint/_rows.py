@@ -9,25 +9,28 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, assert_all_finite
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, column_or_1d
 
+from sk_dynint._validation import split
 from sk_dynint.preprocessing import FieldEncoder, check_frame
 from sk_dynint.training import EncodedData
 
 
 class Rows(NamedTuple):
-    """Raw columns or encoded data, targets in {0, 1} and sample weights (None: not given)."""
+    """Raw columns or encoded data, targets in {0, 1}, sample weights and groups, where given."""
 
     X: Any
     target: NDArray[np.float64]
     weight: NDArray[np.float64] | None
+    groups: NDArray[Any] | None = None
 
     @classmethod
-    def checked(cls, X: Any, y: Any, sample_weight: Any, classes: Any) -> tuple[Rows, NDArray[Any]]:
+    def checked(
+        cls, X: Any, y: Any, sample_weight: Any, classes: Any, groups: Any = None
+    ) -> tuple[Rows, NDArray[Any]]:
         """Check lengths, labels and weights; drop rows of weight zero.
 
         Parameters
@@ -40,6 +43,8 @@ class Rows(NamedTuple):
             Weights.
         classes : array-like of shape (2,) or None
             The labels that are allowed; None takes them from `y`.
+        groups : array-like of shape (n_samples,), label of a column, or None
+            Group or moment of each row.
 
         Returns
         -------
@@ -54,7 +59,7 @@ class Rows(NamedTuple):
             raise ValueError(f"Input y contains NaN: {n_missing} of {len(y)} labels are missing")
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
-        weight = None
+        groups, weight = find_groups(X, groups), None
         if sample_weight is not None:
             weight = _check_sample_weight(
                 sample_weight, y, dtype=np.float64, ensure_non_negative=True
@@ -62,34 +67,32 @@ class Rows(NamedTuple):
             if not weight.all():  # otherwise no row is dropped, and no copy is needed
                 kept = np.flatnonzero(weight)
                 X, y, weight = _safe_indexing(X, kept), y[kept], weight[kept]
+                groups = None if groups is None else groups[kept]
         classes = check_classes(y, np.unique(y) if classes is None else classes)
-        return cls(X, (y == classes[1]).astype(np.float64), weight), classes
+        return cls(X, (y == classes[1]).astype(np.float64), weight, groups), classes
 
     def take(self, index: NDArray[np.intp]) -> Rows:
         """Return the rows at some positions."""
         weight = None if self.weight is None else self.weight[index]
         return Rows(_safe_indexing(self.X, index), self.target[index], weight)
 
-    def has_one_class(self) -> bool:
-        """Whether all targets are equal."""
-        return bool((self.target == self.target[0]).all())
+    def check_both_classes(self, name: str) -> None:
+        """Refuse validation rows without which there is no AUC."""
+        if (self.target == self.target[0]).all():
+            raise ValueError(f"{name} has one class only; scoring='auc' needs two")
 
-    def split(self, fraction: float, random_state: np.random.RandomState) -> tuple[Rows, Rows]:
-        """Set a fraction of the rows of each class aside, before the encoder sees anything."""
-        n_samples = len(self.target)
+    def split(
+        self, how: str, fraction: float, random_state: np.random.RandomState
+    ) -> tuple[Rows, Rows]:
+        """Set a fraction of the rows aside, before the encoder sees anything."""
         try:
-            train, valid = train_test_split(
-                np.arange(n_samples),
-                test_size=fraction,
-                stratify=self.target,
-                random_state=random_state,
-            )
+            train, valid = split(self.target, how, fraction, self.groups, random_state)
         except ValueError as error:
             raise ValueError(
-                f"validation_fraction={fraction} of {n_samples} rows cannot be set aside for early "
-                f"stopping: {error} Pass X_val, or early_stopping=False"
+                f"validation_fraction={fraction} of {len(self.target)} rows cannot be set aside "
+                f"for early stopping: {error} Pass X_val, or early_stopping=False"
             ) from error
-        return self.take(np.sort(train)), self.take(np.sort(valid))
+        return self.take(train), self.take(valid)
 
     def class_weight(self, given: Any, classes: NDArray[Any]) -> NDArray[np.float64]:
         """Return the factor for the weight of each class; "balanced" goes by these rows."""
@@ -123,11 +126,25 @@ class Rows(NamedTuple):
         return data.with_target(self.target, weight * class_weight[self.target.astype(int)])
 
 
+def find_groups(X: Any, groups: Any) -> NDArray[Any] | None:
+    """Return groups of rows, given as an array or as the label of a column of `X`."""
+    if groups is None or not (np.isscalar(groups) or isinstance(groups, tuple)):
+        groups = None if groups is None else np.asarray(groups)
+        if groups is not None:
+            check_consistent_length(X, groups)
+        return groups
+    if not isinstance(X, pd.DataFrame):
+        raise ValueError(f"groups={groups!r} names a column, but X is no frame; pass an array")
+    if groups not in X.columns:
+        raise ValueError(f"groups={groups!r} is no column of X; its columns are {list(X)}")
+    return X[groups].to_numpy()
+
+
 def check_columns(estimator: Any, X: Any, *, reset: bool) -> Any:
     """Check raw columns or encoded data; with `reset`, set number and names of the features."""
     if not isinstance(X, EncodedData):
         return check_frame(estimator, X, reset=reset)
-    for name in ("n_features_in_", "feature_names_in_") if reset else ():
+    for name in ("n_features_in_", "feature_names_in_", "_labels_in") if reset else ():
         if hasattr(X.encoder, name):
             setattr(estimator, name, getattr(X.encoder, name))
         elif hasattr(estimator, name):
@@ -153,7 +170,7 @@ def _are_equal(encoder: Any, other: Any) -> bool:
     return encoder is other or (encoder is not None and encoder.equals(other))
 
 
-def encoder_for(X: Any, encoder: Any) -> Any:
+def encoder_for(X: Any, encoder: Any, categorical_features: Any = None) -> Any:
     """Return the encoder to fit, or the one that has made encoded data.
 
     Parameters
@@ -162,16 +179,29 @@ def encoder_for(X: Any, encoder: Any) -> Any:
         What `fit` was given.
     encoder : transformer or None
         The estimator's parameter, which is cloned.
+    categorical_features : str, array-like or None
+        What the encoder is to have as its parameter of this name; None leaves it alone.
 
     Raises
     ------
     ValueError
-        If the encoded data has no encoder, or the parameter asks for another one.
+        If the encoder has no such parameter; if encoded data has no encoder, or the parameter asks
+        for another one.
     """
     if not isinstance(X, EncodedData):
-        return FieldEncoder() if encoder is None else clone(encoder)
+        made = FieldEncoder() if encoder is None else clone(encoder)
+        if categorical_features is None:
+            return made
+        if "categorical_features" not in made.get_params(deep=False):
+            raise ValueError(
+                f"categorical_features={categorical_features!r}, but encoder={encoder!r} has no "
+                "such parameter; tell the encoder itself"
+            )
+        return made.set_params(categorical_features=categorical_features)
     if X.encoder is None:
         raise ValueError("X is EncodedData without an encoder; pass EncodedData(..., encoder=...)")
+    if categorical_features is not None:
+        raise ValueError("X is encoded already, so that categorical_features cannot be applied")
     if encoder is not None and getattr(encoder, "estimator", None) is not X.encoder:
         raise ValueError(
             f"X is encoded already, so that encoder={encoder!r} cannot be applied; pass raw "

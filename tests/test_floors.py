@@ -24,6 +24,7 @@ FLOORS = {
     # Leaves.
     "_module": 1,
     "_loss": 1,
+    "_validation": 1,
     "optim": 1,
     "preprocessing": 1,
     # Formulas, and tables on disk.
@@ -36,6 +37,7 @@ FLOORS = {
     # Data, schedule, the skorch net.
     "training": 4,
     # Raw rows become encoded data; fit and predict.
+    "_parameters": 2,
     "_rows": 5,
     "_continuing": 5,
     "_names": 0,

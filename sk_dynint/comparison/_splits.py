@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
+
+from sk_dynint._validation import group_codes, nearest_change
 
 VALID, TEST = 0.1, 0.2
 MIN_ROWS_OF_A_CLASS = 10
@@ -101,10 +102,10 @@ def split_by_time(y: NDArray[np.int64], time: Any) -> Parts:
     >>> [np.unique(days[part]).tolist() for part in parts]
     [[0, 1, 2, 3, 4, 5, 6], [7], [8, 9]]
     """
-    moments = _check_time(time, len(y))
+    moments = group_codes(time, len(y), ordered=True)
     order = np.argsort(moments, kind="stable")
     ordered = moments[order]
-    cuts = [_nearest_change(ordered, share) for share in (1 - VALID - TEST, 1 - TEST)]
+    cuts = [nearest_change(ordered, share) for share in (1 - VALID - TEST, 1 - TEST)]
     parts = Parts(*(np.sort(part) for part in np.split(order, cuts)))
     for name, part in parts._asdict().items():
         if len(np.unique(y[part])) < 2:
@@ -113,29 +114,3 @@ def split_by_time(y: NDArray[np.int64], time: Any) -> Parts:
                 f"{len(np.unique(y[part]))} class(es); it must have both. Is time too coarse?"
             )
     return parts
-
-
-def _check_time(time: Any, n: int) -> NDArray[Any]:
-    """Return for each row the position of its moment among all moments."""
-    moments = pd.Series(np.asarray(time))
-    if len(moments) != n:
-        raise ValueError(f"time has {len(moments)} entries, but X has {n} rows.")
-    if n_missing := int(moments.isna().sum()):
-        raise ValueError(f"time has {n_missing} missing entries; every row needs one.")
-    if pd.api.types.infer_dtype(moments) == "string":
-        try:
-            moments = pd.to_datetime(moments, format="ISO8601", utc=True)
-        except ValueError as error:
-            raise ValueError(
-                f"time holds strings that are no ISO 8601 dates, such as {moments[0]!r}, and would "
-                "be sorted as text; make them dates first, for example with pd.to_datetime"
-            ) from error
-    return pd.factorize(moments, sort=True)[0]
-
-
-def _nearest_change(ordered: NDArray[Any], share: float) -> int:
-    """Return where one moment ends and the next begins, as near as possible to a share of rows."""
-    cut = round(share * len(ordered))
-    moment = ordered[min(cut, len(ordered) - 1)]
-    around = (np.searchsorted(ordered, moment, side) for side in ("left", "right"))
-    return min((int(change) for change in around), key=lambda change: abs(change - cut))

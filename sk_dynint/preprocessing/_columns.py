@@ -132,11 +132,18 @@ def check_frame(estimator: BaseEstimator, X: Any, *, reset: bool) -> pd.DataFram
     X = arrow_to_pandas(X)
     if isinstance(X, pd.DataFrame):
         _check_shape_and_names(X)
+        if not reset:
+            _check_labels(estimator, X)
         validate_data(estimator, X, reset=reset, skip_check_array=True)
+        if reset:
+            named = hasattr(estimator, "feature_names_in_")
+            estimator._labels_in = None if named else list(X.columns)
         return X
     # A list of rows such as ["a", 1] must not become an array of strings.
     dtype = None if hasattr(X, "dtype") or hasattr(X, "__array__") else object
     X = validate_data(estimator, X, reset=reset, dtype=dtype, ensure_all_finite=False)
+    if reset:
+        estimator._labels_in = None
     names = getattr(estimator, "feature_names_in_", None)
     return X if names is None else pd.DataFrame(X, columns=names, copy=False)
 
@@ -163,6 +170,17 @@ def _check_shape_and_names(X: pd.DataFrame) -> None:
     if not X.columns.is_unique:
         repeated = X.columns[X.columns.duplicated()].unique().tolist()
         raise ValueError(f"Expected column names that differ, got more than one of {repeated}.")
+
+
+def _check_labels(estimator: BaseEstimator, X: pd.DataFrame) -> None:
+    """Hold labels that are not strings, which scikit-learn does not look at, to their order."""
+    known = getattr(estimator, "_labels_in", None) or []
+    for position, (ours, theirs) in enumerate(zip(known, X, strict=False)):
+        if ours != theirs:
+            raise ValueError(
+                "The columns must be those of fit, in the same order: column "
+                f"{position} is {theirs!r}, but was {ours!r} in fit."
+            )
 
 
 def _read_array(label: int, values: NDArray[Any]) -> Column:

@@ -283,7 +283,7 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             )
         counts = [a + b for a, b in zip(self.counts_, other.counts_, strict=True)]
         merged = clone(self)
-        for name in ("n_features_in_", "feature_names_in_"):
+        for name in ("n_features_in_", "feature_names_in_", "_labels_in"):
             if hasattr(self, name):
                 setattr(merged, name, getattr(self, name))
         binnings = merged._binnings(counts)
@@ -496,7 +496,8 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _labels(self) -> list[Any]:
         """Names of the columns, or their positions."""
-        return list(getattr(self, "feature_names_in_", range(self.n_features_in_)))
+        labels = getattr(self, "_labels_in", None) or range(self.n_features_in_)
+        return list(getattr(self, "feature_names_in_", labels))
 
     def _set_fields(
         self, fields: Sequence[Field], counts: Sequence[Counts], n_samples: int

@@ -163,14 +163,23 @@ def _sort_key(key: Any) -> tuple[Any, ...]:
 
 def decode(fields: Sequence[CategoricalField], indices: NDArray[np.int64]) -> list[pd.Series]:
     """Return the levels of field indices, one series per field."""
-    frame = make_ordinal_encoder(fields).inverse_transform(pd.DataFrame(indices))
-    columns = ([from_key(key) for key in frame[j]] for j in frame.columns)
-    return [_inferred(pd.Series(levels, dtype=object, index=frame.index)) for levels in columns]
+    try:
+        frame = make_ordinal_encoder(fields).inverse_transform(pd.DataFrame(indices))
+        columns = [frame[j] for j in frame.columns]
+    except UnicodeEncodeError:  # a lone surrogate: a string, but none that pandas would infer
+        columns = [
+            np.append(np.nan, field.levels.to_numpy())[indices[:, j]]
+            for j, field in enumerate(fields)
+        ]
+    return [_inferred(pd.Series([from_key(k) for k in keys], dtype=object)) for keys in columns]
 
 
 def _inferred(levels: pd.Series) -> pd.Series:
     """Return levels with the type that holds them, unless it would round whole numbers."""
-    inferred = levels.infer_objects()
+    try:
+        inferred = levels.infer_objects()
+    except UnicodeEncodeError:  # a lone surrogate, which Arrow cannot hold
+        return levels
     if inferred.dtype == np.float64 and any(
         isinstance(level, int) and abs(level) > 2**53 for level in levels
     ):

@@ -112,8 +112,10 @@ def test_validation_rows_meet_the_encoder_as_new(many_clicks):
     """A level that only validation rows have is unknown to the encoder."""
     X, y = many_clicks
     X_val = X.head(200).assign(site="only here")
+    model = fast(encoder=FieldEncoder(min_count=1))
     with pytest.warns(UserWarning, match="hold values that fit did not see.*'site': '100%'"):
-        model = fast(encoder=FieldEncoder(min_count=1)).fit(X, y, X_val=X_val, y_val=y[:200])
+        model.fit(X, y, X_val=X_val, y_val=y[:200])
+    with pytest.warns(UserWarning, match="hold values that fit did not see"):
         codes = model.encoder_.transform(X_val)
     assert (codes[:, X.columns.get_loc("site")] == 0).all()
 

@@ -15,7 +15,7 @@ from sk_dynint import FieldEncoder
 polars = pytest.importorskip("polars")
 pa = pytest.importorskip("pyarrow")
 
-UTC = dt.timezone.utc
+UTC = dt.UTC
 INDIA = dt.timezone(dt.timedelta(hours=5, minutes=30))
 DAYS = [dt.date(1, 1, 1), dt.date(1969, 12, 31), dt.date(1970, 1, 1), dt.date(2024, 2, 29)]
 INSTANTS = [
@@ -253,7 +253,9 @@ def test_a_part_of_the_kinds_of_a_mixed_column(n_rows):
 def test_a_column_of_unseen_levels_is_told():
     X = pd.DataFrame({"site": ["a", "b"] * 100, "n": np.arange(200) % 10 / 2})
     encoder = FieldEncoder().fit(X)
-    with pytest.warns(UserWarning, match=r"did not see, in so much of these rows: {'site': '100%'}"):
+    with pytest.warns(
+        UserWarning, match=r"did not see, in so much of these rows: {'site': '100%'}"
+    ):
         encoder.transform(X.assign(site=X["site"] + " "))
     with pytest.warns(UserWarning, match=r"beyond the range of fit.*: {'n': '20%'}"):
         encoder.transform(X.assign(n=X["n"].where(X["n"] < 4, 5)))

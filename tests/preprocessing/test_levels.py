@@ -197,6 +197,7 @@ def test_levels_that_arrow_cannot_hold():
     new = [f"{i}" for i in range(100)] + ["a"]
     with pytest.warns(UserWarning, match="hold values that fit did not see"):
         assert encode(encoder, new, "str") == [0] * 100 + [2]
+    assert encoder.inverse_transform([[2], [3]])["c"].tolist() == ["a", "\ud800"]
 
 
 @settings(deadline=None, max_examples=40)

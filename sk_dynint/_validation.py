@@ -1,0 +1,142 @@
+"""Which rows are set aside to stop by: at random, the last ones, or whole groups."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+
+VALIDATIONS = ("random", "last", "groups")
+
+ORDER_MIN_ROWS = 1000
+"""With fewer rows, no warning tells that they stand in the order of a column."""
+
+NEW_AT_THE_END = 0.8
+"""Share of the cells of the last tenth whose values do not occur in the first eight, from which on
+the rows are said to stand in the order of a column."""
+
+
+class Split(NamedTuple):
+    """Row numbers of the training and the validation part, each in ascending order."""
+
+    train: NDArray[np.intp]
+    valid: NDArray[np.intp]
+
+
+def split(
+    target: NDArray[np.float64],
+    how: str,
+    fraction: float,
+    groups: Any,
+    random_state: np.random.RandomState,
+) -> Split:
+    """Set a fraction of the rows aside.
+
+    Parameters
+    ----------
+    target : ndarray of shape (n_samples,)
+        Targets; both parts get both classes in proportion if rows are drawn at random.
+    how : {"random", "last", "groups"}
+        "last" takes the last rows, in the order of `groups` if they are given, else as they stand;
+        "groups" draws whole groups. Rows of one group never stand on both sides.
+    fraction : float
+        Share of the rows.
+    groups : array-like of shape (n_samples,) or None
+        Moment or group of each row.
+    random_state : RandomState
+        Draws rows or groups.
+
+    Raises
+    ------
+    ValueError
+        If the groups are missing, or a part would be empty or of one class only in training.
+    """
+    n = len(target)
+    if how == "random":
+        rows = np.arange(n)
+        parts = train_test_split(
+            rows, test_size=fraction, stratify=target, random_state=random_state
+        )
+    else:
+        if groups is None and how == "groups":
+            raise ValueError("validation='groups' takes groups; pass them to fit, or their column")
+        # Without groups each row is a moment of its own.
+        codes = np.arange(n) if groups is None else group_codes(groups, n, ordered=how == "last")
+        if how == "groups":
+            codes = random_state.permutation(codes.max() + 1)[codes]
+        order = np.argsort(codes, kind="stable")
+        parts = np.split(order, [nearest_change(codes[order], 1 - fraction)])
+        if not all(map(len, parts)):
+            raise ValueError("all rows have one and the same group; there must be several")
+    train, valid = (np.sort(part) for part in parts)
+    if target[train].min() == target[train].max():
+        raise ValueError(f"the {len(train)} rows left for training have one class only")
+    return Split(train, valid)
+
+
+def group_codes(groups: Any, n_samples: int, *, ordered: bool) -> NDArray[np.intp]:
+    """Return for each row the position of its group among all; `ordered` ones are moments.
+
+    Raises
+    ------
+    ValueError
+        If their number is wrong, some are missing, or moments are strings that are no dates.
+    """
+    name = "time" if ordered else "groups"
+    values = pd.Series(np.asarray(groups))
+    if len(values) != n_samples:
+        raise ValueError(f"{name} has {len(values)} entries, but X has {n_samples} rows.")
+    if n_missing := int(values.isna().sum()):
+        raise ValueError(f"{name} has {n_missing} missing entries; every row needs one.")
+    if ordered and pd.api.types.infer_dtype(values) == "string":
+        try:
+            values = pd.to_datetime(values, format="ISO8601", utc=True)
+        except ValueError as error:
+            raise ValueError(
+                f"{name} holds strings that are no ISO 8601 dates, such as {values[0]!r}, and "
+                "would be sorted as text; make them dates first, for example with pd.to_datetime"
+            ) from error
+    return pd.factorize(values, sort=ordered)[0]
+
+
+def nearest_change(ordered: NDArray[Any], share: float) -> int:
+    """Return where one group ends and the next begins, as near as possible to a share of rows."""
+    cut = round(share * len(ordered))
+    moment = ordered[min(cut, len(ordered) - 1)]
+    around = (np.searchsorted(ordered, moment, side) for side in ("left", "right"))
+    return min((int(change) for change in around), key=lambda change: abs(change - cut))
+
+
+def warn_of_order(estimator: Any, indices: NDArray[np.integer]) -> None:
+    """Warn if rows stand in the order of a column, so that random ones do not tell of later ones.
+
+    Parameters
+    ----------
+    estimator : BaseCTRClassifier
+        Knows the names of the columns and has the encoder.
+    indices : ndarray of shape (n_samples, n_fields)
+        Encoded rows in the order of the table.
+    """
+    n = len(indices)
+    if n < ORDER_MIN_ROWS:
+        return
+    labels = getattr(estimator, "feature_names_in_", range(indices.shape[1]))
+    head, tail = indices[: n * 8 // 10], indices[n * 9 // 10 :]
+    found = []
+    for j, label in enumerate(labels):
+        is_known = np.zeros(estimator.encoder_.cardinalities_[j], dtype=bool)
+        is_known[:2] = True  # rare and missing
+        is_known[head[:, j]] = True
+        if np.mean(~is_known[tail[:, j]]) > NEW_AT_THE_END:
+            found.append(label)
+    if found:
+        warnings.warn(
+            f"the rows stand in the order of columns {found}, as a log does in that of time: if "
+            "later rows are to be predicted, drop these columns, and pass validation='last' to "
+            "stop by the last rows instead of random ones",
+            stacklevel=5,
+        )
