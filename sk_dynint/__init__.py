@@ -1,12 +1,16 @@
 """Dynamic feature-interaction models for click-through-rate prediction (DynInt)."""
 
-from sk_dynint._baseline import BaselineClassifier
-from sk_dynint._dynint import DynIntClassifier
-from sk_dynint.comparison import ComparisonDisplay, compare, summarize
-from sk_dynint.preprocessing import FieldEncoder
-from sk_dynint.training import EncodedData
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from sk_dynint._version import __version__
+
+if TYPE_CHECKING:
+    from sk_dynint._baseline import BaselineClassifier
+    from sk_dynint._dynint import DynIntClassifier
+    from sk_dynint.comparison import ComparisonDisplay, compare, summarize
+    from sk_dynint.preprocessing import FieldEncoder
+    from sk_dynint.training import EncodedData
 
 __all__ = [
     "BaselineClassifier",
@@ -18,3 +22,25 @@ __all__ = [
     "compare",
     "summarize",
 ]
+
+_HOMES = {
+    "BaselineClassifier": "_baseline",
+    "ComparisonDisplay": "comparison",
+    "DynIntClassifier": "_dynint",
+    "EncodedData": "training",
+    "FieldEncoder": "preprocessing",
+    "compare": "comparison",
+    "summarize": "comparison",
+}
+"""Public name -> module of the package, imported when the name is first used."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for: the encoder needs no torch, and a command's help needs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,6 +1,6 @@
-"""Commands: ``python -m sk_dynint compare --help``."""
+"""Commands: ``python -m sk_dynint --help``."""
 
-from sk_dynint.comparison import main
+from sk_dynint.command import main
 
 if __name__ == "__main__":
     main()

@@ -20,6 +20,7 @@ FLOORS = {
     "_matmul": 0,
     "_process": 0,
     "_warnings": 0,
+    "_version": 0,
     "_archive": 0,
     # Leaves.
     "_module": 1,
@@ -49,8 +50,9 @@ FLOORS = {
     "export": 8,
     "distributed": 8,
     "comparison": 9,
-    "__init__": 10,
-    "__main__": 10,
+    "command": 10,
+    "__init__": 11,
+    "__main__": 11,
 }
 NO_TORCH = {"preprocessing", "datasets", "sources", "_warnings"}
 ONLY_TENSORS = {

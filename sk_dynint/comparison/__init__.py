@@ -1,6 +1,5 @@
 """Comparison of models on a frame by the paper's protocol: splits, runs, statistics, a plot."""
 
-from ._cli import main
 from ._compare import compare
 from ._display import ComparisonDisplay
 from ._models import MODELS, make_model
@@ -16,7 +15,6 @@ __all__ = [
     "RunsFile",
     "compare",
     "fingerprint",
-    "main",
     "make_model",
     "paired_t",
     "split_at_random",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from time import perf_counter
 from typing import Any
@@ -40,6 +40,7 @@ def compare(
     models: Models = ("pin", "da", "dgp", "dwp"),
     *,
     seeds: int | Sequence[int] = 3,
+    categorical_features: Sequence[Any] | str = (),
     time: Any = None,
     out: str | PathLike[str] | None = None,
     predictions: str | PathLike[str] | None = None,
@@ -66,6 +67,9 @@ def compare(
         those of its parts, are set to the seed.
     seeds : int or sequence of int, default=3
         Number of seeds (0, 1, ...), or the seeds themselves.
+    categorical_features : sequence of column names or "all", default=()
+        Columns of numbers that are identifiers: all models get them as categories, which strings
+        are anyway.
     time : array-like of shape (n_samples,), default=None
         When each row happened: dates, numbers, or strings of ISO 8601 dates. If given, the first
         70 % are for training, the next 10 % for validation and the last 20 % for the test, and a
@@ -128,7 +132,7 @@ def compare(
     """
     estimators = _check_models(models)
     seeds = _check_seeds(seeds)
-    X, target = _to_frame(X), _check_labels(y)
+    X, target = _as_categories(_to_frame(X), categorical_features), _check_labels(y)
     if len(X) != len(target):
         raise ValueError(f"X has {len(X)} rows, but y has {len(target)} labels.")
     fixed = None if time is None else split_by_time(target, time)
@@ -145,9 +149,15 @@ def compare(
         )
 
     missing = [pair for pair in pairs if not is_made(pair)]
-    work = (delayed(_run)(estimators[name], X, target, fixed, name, seed) for name, seed in missing)
     done = len(pairs) - len(missing)
     with tqdm(total=len(pairs), initial=done, disable=not verbose, unit="run") as bar:
+
+        def started() -> Iterator[Any]:
+            for name, seed in missing:
+                bar.set_description(f"{name}, seed {seed}")
+                yield delayed(_run)(estimators[name], X, target, fixed, name, seed)
+
+        work = started()
         for run, proba, test_labels in Parallel(n_jobs, return_as="generator_unordered")(work):
             name, seed = run["model"], run["seed"]
             if predictions is not None:
@@ -225,6 +235,21 @@ def _describe(estimator: BaseEstimator) -> str:
 def _to_frame(X: Any) -> pd.DataFrame:
     X = arrow_to_pandas(X)
     return X if isinstance(X, pd.DataFrame) else pd.DataFrame(X).infer_objects()
+
+
+def _as_categories(X: pd.DataFrame, chosen: Sequence[Any] | str) -> pd.DataFrame:
+    """Return the frame with columns of numbers, those chosen, as categories."""
+    names = list(X) if isinstance(chosen, str) and chosen == "all" else list(chosen)
+    if isinstance(chosen, str) and chosen != "all":
+        raise ValueError(f"categorical_features must be a list of names or 'all', got {chosen!r}.")
+    for name in names:
+        if name not in X.columns:
+            raise ValueError(
+                f"categorical_features names {name!r}, which is no column of X; its columns are "
+                f"{list(X)}."
+            )
+    numbers = [name for name in names if X[name].dtype.kind in "iufM"]
+    return X.astype(dict.fromkeys(numbers, "category"))
 
 
 def _check_models(models: Models) -> dict[str, BaseEstimator]:

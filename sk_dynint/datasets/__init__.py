@@ -5,6 +5,7 @@ from ._criteo import read_criteo
 from ._flights import load_flights
 from ._ipinyou import read_ipinyou
 from ._synthetic import make_ctr_classification
+from ._table import read_table, write_table
 
 __all__ = [
     "load_flights",
@@ -12,4 +13,6 @@ __all__ = [
     "read_avazu",
     "read_criteo",
     "read_ipinyou",
+    "read_table",
+    "write_table",
 ]

@@ -75,6 +75,10 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Number of indices of each field: field `i` is encoded in ``range(cardinalities_[i])``.
     field_kinds_ : list of {"categorical", "numeric"}
         How each column is read.
+    value_kinds_ : list of str
+        What each column held in `fit`: "strings", "numbers", "dates", "durations", "booleans",
+        "bytes", "UUID objects" and the like, or several of these ("numbers and strings"), or
+        "missing values".
     binning_ : list of str or None
         The binning of each numeric column; None for a categorical one.
     levels_ : list of DataFrame
@@ -406,6 +410,11 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             if isinstance(field, NumericField):
                 values[j] = field.decode(codes[:, j])
         return pd.DataFrame({j: values[j] for j in range(len(names))}).set_axis(names, axis=1)
+
+    @property
+    def value_kinds_(self) -> list[str]:
+        """What each column held in `fit`."""
+        return [field.kind for field in self._fields]
 
     @property
     def levels_(self) -> list[pd.DataFrame]:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import sk_dynint
-from sk_dynint.comparison import main
+from sk_dynint.command import main
 from tests.conftest import make_clicks
 
 ROOT = Path(sk_dynint.__file__).parents[1]
@@ -110,4 +110,4 @@ def test_what_is_refused(clicks_file, options, message):
 def test_params_that_are_no_objects(clicks_file, capsys):
     with pytest.raises(SystemExit):
         run(clicks_file, "--params", "[1]")
-    assert "must be an object of objects, got [1]" in capsys.readouterr().err
+    assert "must be an object, got [1]" in capsys.readouterr().err

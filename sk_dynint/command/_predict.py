@@ -1,0 +1,38 @@
+"""``predict``: write the probabilities that a model gives to rows."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from sk_dynint.datasets import read_table, write_table
+
+from ._fit import read_model
+from ._table import check_writable
+
+PROBABILITY = "probability"
+
+
+def run(args: argparse.Namespace) -> None:
+    """Read the columns of the model, and write the probability of its second class."""
+    check_writable("--out", args.out, (".parquet", ".csv", ".tsv"))
+    model = read_model(args.model)
+    columns = list(model.feature_names_in_)
+    kept = [name for name in args.keep if name not in columns]
+    frame = read_table(
+        args.data,
+        columns=[*columns, *kept],
+        separator=args.separator,
+        **_kinds(model, kept),
+    )
+    found = frame[args.keep].assign(**{PROBABILITY: model.predict_proba(frame[columns])[:, 1]})
+    write_table(found, args.out)
+
+
+def _kinds(model: Any, kept: list[str]) -> dict[str, list[str]]:
+    """Return which columns hold text and which numbers, as they did in `fit`."""
+    fields = dict(zip(model.feature_names_in_, model.encoder_.value_kinds_, strict=True))
+    return {
+        "categorical_features": [*(n for n, kind in fields.items() if kind == "strings"), *kept],
+        "numeric_features": [name for name, kind in fields.items() if kind == "numbers"],
+    }
