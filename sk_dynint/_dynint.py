@@ -134,7 +134,7 @@ class DynIntClassifier(BaseCTRClassifier):
         Split, initial weights, order of rows and dropout.  With an int, two fits on the same
         machine agree to the bit; the global generators are left alone.
     verbose : int, default=0
-        1 shows a progress bar.
+        1 shows a line of progress with the last and the best score, and at its end what was kept.
 
     Attributes
     ----------

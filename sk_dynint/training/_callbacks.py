@@ -10,7 +10,6 @@ import pandas as pd
 import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from sk_dynint.engine import Batch
 from sk_dynint.optim import load_optimizer_state, optimizer_state
@@ -103,26 +102,6 @@ class KeepBest:
         """Continue from an earlier best period."""
         self.score, self.period = state["score"], state["period"]
         self.module_state, self.optimizer_state = state["module"], state["optimizer"]
-
-
-class StepProgress:
-    """One progress bar over all training steps, with the last scores beside it."""
-
-    def __init__(self, n_steps: int) -> None:
-        self._bar = tqdm(total=n_steps, unit="step", desc="fit")
-
-    def step(self) -> None:
-        """Advance by a step."""
-        self._bar.update()
-
-    def show(self, row: Mapping[str, Any]) -> None:
-        """Show the scores of a row of the history."""
-        names = [n for n in ("train_loss", "valid_loss", "valid_auc") if n in row]
-        self._bar.set_postfix({name: f"{row[name]:.4f}" for name in names})
-
-    def close(self) -> None:
-        """Leave the bar as it stands."""
-        self._bar.close()
 
 
 class SklearnCallbacks:

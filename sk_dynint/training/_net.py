@@ -249,11 +249,13 @@ class CTRNet(PredictionMixin, NeuralNet):
         except DivergenceError as error:
             if self.run_.best is None or self.run_.best.module_state is None:
                 raise
+            self._end_training()
             warnings.warn(
                 f"{error}. The weights of the best evaluation period, {self.run_.best.period}, are "
                 "kept",
                 stacklevel=2,
             )
+            return
         except KeyboardInterrupt:
             self._end_training()
             raise
@@ -264,6 +266,7 @@ class CTRNet(PredictionMixin, NeuralNet):
         self.run_.finish()
         if not all(p.isfinite().all() for p in self.module_.parameters()):
             raise DivergenceError(f"weights became infinite or NaN: {self._advice()}")
+        self.run_.close(kept=True)
         self.notify("on_train_end", X=self.run_.batches.data, y=None)
 
     def _advice(self) -> str:
@@ -285,8 +288,7 @@ class CTRNet(PredictionMixin, NeuralNet):
                 with run.averaged():
                     run.best.keep(self.module_, self.optimizer_)
             self.stop_requested_ |= run.best.is_out_of_patience(period)
-        if run.progress is not None:
-            run.progress.show(self.history[-1])
+        run.show(self.history)
         try:
             self.notify("on_epoch_end", **datasets)
         except KeyboardInterrupt:  # skorch's way for a callback to stop training
@@ -372,6 +374,7 @@ class CTRNet(PredictionMixin, NeuralNet):
         assert self.run_ is not None
         self.run_.load_state_dict(state)
         self._set_history(state["history"])
+        self.run_.show(self.history)
         self.stop_requested_ = state["stop"]
 
     def snapshot(self) -> State:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -17,8 +17,9 @@ from sk_dynint._process import seeded
 from sk_dynint.engine import Batch, Engine, Sums
 from sk_dynint.optim import load_optimizer_state, optimizer_state
 from sk_dynint.training._average import WeightAverage
-from sk_dynint.training._callbacks import KeepBest, SklearnCallbacks, StepProgress, parameter_names
+from sk_dynint.training._callbacks import KeepBest, SklearnCallbacks, parameter_names
 from sk_dynint.training._data import EncodedData
+from sk_dynint.training._progress import StepProgress
 from sk_dynint.training._schedule import Batches, Schedule
 
 State = dict[str, Any]
@@ -207,10 +208,21 @@ class Run:
         logit = torch.full_like(target, loss.base_logit(data.targets(), data.weights()))
         return float(loss(logit, target, weight) / weight.sum())
 
-    def close(self) -> None:
-        """Leave the progress bar as it stands."""
+    def show(self, history: Sequence[dict[str, Any]]) -> None:
+        """Show the last evaluation period and the best one in the progress bar."""
+        if self.progress is None or not history:
+            return
+        step, best = self.batches.position, None
+        if self.best is not None and self.best.module_state is not None:
+            period = self.best.period
+            later = sum(row["train_batch_count"] for row in history[period:])
+            best = step - later, history[period - 1]
+        self.progress.show(step, history[-1], best)
+
+    def close(self, kept: bool = False) -> None:
+        """Close the progress bar, which tells what was `kept`; a second call does nothing."""
         if self.progress is not None:
-            self.progress.close()
+            self.progress.close(kept)
 
     @property
     def _optimizer(self) -> torch.optim.Optimizer:
