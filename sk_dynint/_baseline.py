@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from numbers import Integral, Real
@@ -15,7 +14,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sk_dynint._base import BaseCTRClassifier
 from sk_dynint._body import Body
-from sk_dynint.baselines import BASELINES
+from sk_dynint._trial import option_names, try_body
+from sk_dynint.baselines import BASELINES, FactorizationMachine, LogisticRegressionBody
 from sk_dynint.interactions import PIN, InteractionStack
 from sk_dynint.optim import FALLBACK, OPTIMIZER_DEFAULTS, OPTIMIZERS
 
@@ -57,6 +57,13 @@ MODELS: dict[str, type[Body]] = {**BASELINES, "xdeepint": XDeepInt}
 SHARED = ("deep", "hidden_units", "dropout", "batch_norm", "n_layers")
 """Options of bodies that are parameters of the estimator; a body takes those that it has."""
 
+KINDS: dict[type[Body], str] = {
+    LogisticRegressionBody: "linear",
+    FactorizationMachine: "linear",
+    XDeepInt: "xdeepint",
+}
+"""Bodies that are not deep: their kind, for `DEFAULTS`."""
+
 DEFAULTS: dict[str, dict[Any, tuple[dict[str, Any], dict[str, Any]]]] = {
     "linear": {"ftrl": ({"lr": 0.1}, {})},
     "deep": {"adam": ({"lr": 1e-3, "l2": 1e-3}, {"l2": 0.0})},
@@ -77,7 +84,7 @@ class BaselineClassifier(BaseCTRClassifier):
 
     Parameters
     ----------
-    model : str, default="dcnv2"
+    model : str or Body subclass, default="dcnv2"
         The competitors of the paper's Table 1, with the classes of :mod:`sk_dynint.baselines` that
         hold the equations, and what `n_layers` counts in them:
 
@@ -95,6 +102,7 @@ class BaselineClassifier(BaseCTRClassifier):
         - "fibinet": FiBiNET, squeeze-and-excitation and bilinear products.
         - "xdeepint": xDeepInt, the model of ``DynIntClassifier(variant="pin")`` with the same
           defaults; polynomial interaction layers.
+        - a class: a body of your own, see :class:`sk_dynint.baselines.Body`.
 
         Where nothing is named, `n_layers` does nothing.
     deep : bool, default=True
@@ -238,7 +246,7 @@ class BaselineClassifier(BaseCTRClassifier):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseCTRClassifier._parameter_constraints,
-        "model": [StrOptions(set(MODELS))],
+        "model": [StrOptions(set(MODELS)), type],
         "deep": ["boolean"],
         "hidden_units": ["array-like"],
         "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -250,7 +258,7 @@ class BaselineClassifier(BaseCTRClassifier):
 
     def __init__(
         self,
-        model: str = "dcnv2",
+        model: str | type[Body] = "dcnv2",
         *,
         deep: bool = True,
         hidden_units: Sequence[int] = (400, 400),
@@ -320,10 +328,10 @@ class BaselineClassifier(BaseCTRClassifier):
         self.verbose = verbose
 
     def _make_body(self) -> Callable[[int, int], Body]:
-        body = MODELS[self.model]
+        body = _resolve_model(self.model)
         if body.only_deep and not self.deep:
             raise ValueError(f"model={self.model!r} has no form with deep=False: {body.only_deep}")
-        options = _options(body)
+        options = option_names(body)
         own = options - set(SHARED)
         if unknown := set(self.model_params or {}) - own:
             raise ValueError(
@@ -331,25 +339,34 @@ class BaselineClassifier(BaseCTRClassifier):
                 f"{sorted(own) or 'none'}"
             )
         shared = {name: getattr(self, name) for name in SHARED if name in options}
-        return partial(body, **shared | (self.model_params or {}))
+        make_body = partial(body, **shared | (self.model_params or {}))
+        if isinstance(self.model, type):
+            try_body(body, make_body, self._embedding_dim(), self.device)
+        return make_body
 
     def _optimizer_defaults(self) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-        kind = {"lr": "linear", "fm": "linear", "xdeepint": "xdeepint"}.get(self.model, "deep")
+        kind = KINDS.get(_resolve_model(self.model), "deep")
         usual = "adam" if kind == "deep" else "ftrl"
         optimizer = usual if self.optimizer is None else self.optimizer
         known = OPTIMIZER_DEFAULTS | DEFAULTS.get(kind, {})
         return optimizer, *known.get(optimizer, FALLBACK)
 
     def _embedding_dim(self) -> int:
-        return MODELS[self.model].fixed_embedding_dim or self.embedding_dim
+        return _resolve_model(self.model).fixed_embedding_dim or self.embedding_dim
 
     def _init_std(self) -> float:
-        return (
-            0.0 if self.model == "lr" and self.embedding_init_std is None else super()._init_std()
+        starts_at_zero = _resolve_model(self.model) is LogisticRegressionBody
+        if starts_at_zero and self.embedding_init_std is None:
+            return 0.0
+        return super()._init_std()
+
+
+def _resolve_model(model: str | type[Body]) -> type[Body]:
+    """Look the name up in the register, or take the class."""
+    body = MODELS[model] if isinstance(model, str) else model
+    if not issubclass(body, Body):
+        raise ValueError(
+            f"model={model!r}; it must be one of {sorted(MODELS)} or a subclass of "
+            "sk_dynint.baselines.Body"
         )
-
-
-def _options(body: type[Body]) -> set[str]:
-    """Names of a body's options."""
-    parameters = inspect.signature(body).parameters.values()
-    return {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+    return body

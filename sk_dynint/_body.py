@@ -13,7 +13,9 @@ class Body(nn.Module):
 
     A subclass takes ``n_fields`` and ``embedding_dim``, then its options by keyword.  It adds no
     bias to the logit and applies no sigmoid: the module around it owns the bias, and the loss owns
-    the link.
+    the link.  Pass the subclass as ``BaselineClassifier(model=...)``; its options come from the
+    parameters of the classifier that have the same name (`deep`, `hidden_units`, `dropout`,
+    `batch_norm`, `n_layers`) and from ``model_params``.
 
     Attributes
     ----------
@@ -30,6 +32,27 @@ class Body(nn.Module):
     Notes
     -----
     Shape: (B, F, D) -> (B,).
+
+    Examples
+    --------
+    The product of all fields, with a weight for each of its D entries:
+
+    >>> import torch
+    >>> from sk_dynint import BaselineClassifier
+    >>> from sk_dynint.baselines import Body
+    >>> class Product(Body):
+    ...     def __init__(self, n_fields, embedding_dim, *, start=1.0):
+    ...         super().__init__()
+    ...         self.weight = torch.nn.Parameter(torch.full((embedding_dim,), start))
+    ...
+    ...     def forward(self, embedding):
+    ...         return embedding.prod(1) @ self.weight
+    >>> Product(n_fields=2, embedding_dim=1)(torch.tensor([[[2.0], [3.0]]])).tolist()
+    [6.0]
+    >>> X, y = [["a", "x"], ["a", "y"], ["b", "x"], ["b", "y"]] * 50, [0, 1, 1, 0] * 50
+    >>> model = BaselineClassifier(Product, model_params={"start": 2.0}, lr=0.1, random_state=0)
+    >>> model.fit(X, y).predict(X[:4]).tolist()
+    [0, 1, 1, 0]
     """
 
     first_order: bool = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Hashable
 from functools import partial
 from numbers import Integral, Real
@@ -15,6 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sk_dynint._base import BaseCTRClassifier
 from sk_dynint._body import Body
+from sk_dynint._trial import option_names, try_layer
 from sk_dynint.interactions import VARIANTS, InteractionLayer, InteractionStack
 
 
@@ -273,7 +273,7 @@ class DynIntClassifier(BaseCTRClassifier):
             raise ValueError(
                 f"n_subspaces={self.n_subspaces} must divide embedding_dim={self.embedding_dim}"
             )
-        allowed = _options(layer)
+        allowed = option_names(layer)
         unknown = set(self.variant_params or {}) - allowed - {"output"}
         if unknown:
             raise ValueError(
@@ -282,13 +282,16 @@ class DynIntClassifier(BaseCTRClassifier):
             )
         options = {"reduction": self.reduction, "rank": self.rank}
         options = {k: v for k, v in options.items() if k in allowed and v is not None}
-        return partial(
+        make_stack = partial(
             InteractionStack,
             layer=layer,
             n_layers=self.n_layers,
             n_subspaces=self.n_subspaces,
             **options | (self.variant_params or {}),
         )
+        if isinstance(self.variant, type):
+            try_layer(layer, make_stack, self.embedding_dim, self.device)
+        return make_stack
 
 
 def _resolve_variant(variant: str | type[InteractionLayer]) -> type[InteractionLayer]:
@@ -301,9 +304,3 @@ def _resolve_variant(variant: str | type[InteractionLayer]) -> type[InteractionL
         f"variant={variant!r}; it must be one of {sorted(VARIANTS)} or a subclass of "
         "sk_dynint.interactions.InteractionLayer"
     )
-
-
-def _options(layer: type[InteractionLayer]) -> set[str]:
-    """Names of a layer's own options."""
-    parameters = inspect.signature(layer).parameters.values()
-    return {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}

@@ -32,9 +32,10 @@ FLOORS = {
     "interactions": 2,
     "baselines": 2,
     "sources": 2,
-    # Kernels, steps, logits.
+    # Kernels, steps, logits; trial runs.
     "engine": 3,
     "datasets": 3,
+    "_trial": 3,
     # Data, schedule, the skorch net.
     "training": 4,
     # Raw rows become encoded data; fit and predict.
