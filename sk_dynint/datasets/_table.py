@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Sequence
 from os import PathLike
 from pathlib import Path
@@ -133,16 +134,19 @@ def _read_text(path: Path, categorical: Any, numeric: Any, columns: Any, sep: st
         )
     chosen = _resolve(header, categorical, numeric, columns)
     missing = {name: list(MISSING_TEXTS) for name in header}
-    frame = pd.read_csv(
-        path,
-        usecols=chosen.columns,
-        dtype=dict.fromkeys(chosen.categorical, "str"),
-        na_values=missing | {name: [""] for name in chosen.categorical},
-        keep_default_na=False,
-        low_memory=False,  # or a column may be numbers in one part and strings in the next
-        dtype_backend="numpy_nullable",  # or whole numbers beside a hole are rounded
-        **options,
-    )
+    with warnings.catch_warnings():
+        # Of rows that are longer than the first line.
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        frame = pd.read_csv(
+            path,
+            index_col=False,
+            dtype=dict.fromkeys(chosen.categorical, "str"),
+            na_values=missing | {name: [""] for name in chosen.categorical},
+            keep_default_na=False,
+            low_memory=False,  # or a column may be numbers in one part and strings in the next
+            dtype_backend="numpy_nullable",  # or whole numbers beside a hole are rounded
+            **options,
+        )
     return _as_numbers(frame[chosen.columns], chosen.numeric)
 
 
