@@ -41,6 +41,10 @@ class PaperRuns(RunsFile):
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         super().__init__(path, COLUMNS, KEY)
 
+    def has(self, data: str, grid: str) -> bool:
+        """Whether there are runs on a data set."""
+        return any((run["data"], run["grid"]) == (data, grid) for run in self.runs.values())
+
     def check(self, data: str, grid: str, fingerprint: str) -> None:
         """Refuse to add runs to a file that has runs of the same name on other rows."""
         for run in self.runs.values():

@@ -196,6 +196,9 @@ def run_tasks(
     The first of `seeds` tries all configurations, the others those that won.
     """
     file = PaperRuns(out)
+    for task in tasks:
+        if file.has(task.data, grid):
+            file.check(task.data, grid, rows_of(task.data, task.path, rows, grid).fingerprint)
     parts = (seeds[:1], None), (seeds[1:], file.runs)
     stages = [(task, *part) for task in tasks for part in parts]
 
@@ -217,7 +220,6 @@ def run_tasks(
         task, *_ = stage
         missing = Counter((s[0].data, model) for s in stages[i:] for _, model, _ in to_do(*s))
         source = task.data, task.path, rows, grid
-        file.check(task.data, grid, rows_of(*source).fingerprint)
         work = (delayed(_make_run)(source, *item) for item in items)
         for run in Parallel(jobs, return_as="generator_unordered")(work):
             file.append(run)

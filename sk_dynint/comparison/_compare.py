@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -136,6 +137,8 @@ def compare(
     if len(X) != len(target):
         raise ValueError(f"X has {len(X)} rows, but y has {len(target)} labels.")
     fixed = None if time is None else split_by_time(target, time)
+    if predictions is not None and Path(predictions).exists() and not Path(predictions).is_dir():
+        raise ValueError(f"predictions={str(predictions)!r} is a file; it must be a folder.")
     protocol = "70/10/20 " + ("at random" if fixed is None else "by time")
     store = ComparedRuns(out, fingerprint(X, target, protocol, time))
     texts = {name: _describe(estimator) for name, estimator in estimators.items()}

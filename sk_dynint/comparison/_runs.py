@@ -6,7 +6,8 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +15,13 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+
+from sk_dynint.preprocessing import column_kinds
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 COLUMNS: dict[str, type] = {
     **{"model": str, "seed": int},
@@ -27,6 +35,9 @@ COLUMNS: dict[str, type] = {
 
 Run = dict[str, Any]
 
+_PLAIN = (("numbers", True), ("strings", False))
+"""Kinds of columns of which the values say what they are."""
+
 
 def fingerprint(X: pd.DataFrame, y: ArrayLike, protocol: str = "", time: Any = None) -> str:
     """Return sixteen hexadecimal digits that change with the data and with the protocol.
@@ -36,7 +47,7 @@ def fingerprint(X: pd.DataFrame, y: ArrayLike, protocol: str = "", time: Any = N
     Parameters
     ----------
     X : DataFrame of shape (n_samples, n_features)
-        Columns; their names and order count, the index does not.
+        Columns; their names, kinds and order count, the index does not.
     y : array-like of shape (n_samples,)
         Labels 0 and 1.
     protocol : str, default=""
@@ -60,6 +71,12 @@ def fingerprint(X: pd.DataFrame, y: ArrayLike, protocol: str = "", time: Any = N
     """
     digest = hashlib.blake2b(f"{protocol} {X.shape} {list(X.columns)}".encode(), digest_size=8)
     digest.update(pd.util.hash_pandas_object(X, index=False).to_numpy().tobytes())
+    if special := [
+        (name, kind)
+        for name, kind in zip(X.columns, column_kinds(X), strict=True)
+        if kind not in _PLAIN
+    ]:
+        digest.update(repr(special).encode())  # equal values may be numbers here, and levels there
     digest.update(np.asarray(y, dtype=np.int64).tobytes())
     if time is not None:
         digest.update(pd.util.hash_array(pd.factorize(np.asarray(time), sort=True)[0]).tobytes())
@@ -113,23 +130,41 @@ class RunsFile:
         self.path = None if path is None else Path(path)
         self.columns, self.key = columns, key
         self.runs: dict[tuple[Any, ...], Run] = {}
-        if self.path is not None and self.path.exists():
-            self._repair(self.path)
-            with self.path.open(newline="", encoding="utf-8") as file:
-                for line in csv.DictReader(file):
-                    self._keep({name: kind(line[name]) for name, kind in columns.items()})
+        if self.path is None:
+            return
+        if not self.path.parent.is_dir():
+            raise ValueError(f"{self.path}: there is no folder {self.path.parent}")
+        if self.path.exists():
+            for number, line in enumerate(self._read_lines(self.path), start=2):
+                self._keep(self._parsed(line, number))
 
-    def _repair(self, path: Path) -> None:
-        """Remove an unfinished last line; refuse a file with another first line."""
+    def _read_lines(self, path: Path) -> list[list[str]]:
+        """Return the cells of all runs; remove an unfinished last line."""
+        with _locked(path) as descriptor:
+            content = self._checked(path, path.read_bytes())
+            os.truncate(descriptor, len(content))
+        return list(csv.reader(io.StringIO(content.decode(), newline="")))[1:]
+
+    def _parsed(self, cells: list[str], number: int) -> Run:
+        """Return the values of a line."""
+        try:
+            pairs = zip(self.columns.items(), cells, strict=True)
+            return {name: kind(cell) for (name, kind), cell in pairs}
+        except ValueError as error:
+            raise ValueError(
+                f"{self.path}, line {number}: {','.join(cells)[:80]!r} is no run ({error}); remove "
+                "it, or choose another file"
+            ) from error
+
+    def _checked(self, path: Path, content: bytes) -> bytes:
+        """Return whole lines; refuse a file with another first line."""
         header = _line(self.columns)
-        content = path.read_bytes()
         if not (content.startswith(header) or header.startswith(content)):
             raise ValueError(
                 f"{path} is no file of runs: its first line is {content[:60]!r}, "
                 f"not {header[:60]!r}...; choose another file."
             )
-        if not content.endswith(b"\n"):
-            os.truncate(path, content.rfind(b"\n") + 1)
+        return content[: content.rfind(b"\n") + 1]
 
     def _keep(self, run: Run) -> None:
         self.runs[tuple(run[name] for name in self.key)] = run
@@ -144,9 +179,7 @@ class RunsFile:
         """
         self._keep(run)
         if self.path is not None:
-            line = _line(run[name] for name in self.columns)
-            new = not self.path.exists() or not self.path.stat().st_size
-            _append(self.path, (_line(self.columns) if new else b"") + line)
+            _append(self.path, _line(run[name] for name in self.columns), _line(self.columns))
 
     def to_frame(self, keys: Iterable[tuple[Any, ...]] | None = None) -> pd.DataFrame:
         """Return runs as a frame.
@@ -225,11 +258,34 @@ def _line(cells: Any) -> bytes:
     return text.getvalue().encode()
 
 
-def _append(path: Path, text: bytes) -> None:
-    """Append in a single write, and wait until the file system has it."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+def _append(path: Path, line: bytes, header: bytes) -> None:
+    """Append a line, and the header to an empty file, and wait until the file system has them.
+
+    Raises
+    ------
+    OSError
+        If they could not be written whole; the file is then as it was.
+    """
+    with _locked(path) as descriptor:
+        size = os.fstat(descriptor).st_size
+        text = line if size else header + line
+        try:
+            written = os.write(descriptor, text)
+            if written < len(text):
+                raise OSError(f"{path}: {written} of {len(text)} bytes could be written")
+            os.fsync(descriptor)
+        except OSError:
+            os.truncate(descriptor, size)
+            raise
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """Open a file to append; no other process that opens it so does anything meanwhile."""
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
     try:
-        os.write(descriptor, text)
-        os.fsync(descriptor)
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
     finally:
-        os.close(descriptor)
+        os.close(descriptor)  # gives the lock back

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,14 @@ from typing import IO, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
+MAX_LINE = 1 << 22
+"""Bytes of a line, at most: a longer one is no row of a log, and would take all memory."""
+
 _MAGIC = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip"}
+
+
+class _LineTooLong(ValueError):
+    """A line is longer than MAX_LINE."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,7 @@ class Lines:
 @contextmanager
 def open_log(path: Path) -> Iterator[IO[bytes]]:
     """Open a file, plain, gzipped or the only one in a zip archive, as its content says."""
-    with ExitStack() as stack:
+    with _naming(path), ExitStack() as stack:
         file: IO[bytes] = stack.enter_context(path.open("rb"))
         start = file.read(4)
         file.seek(0)
@@ -85,9 +93,23 @@ def open_log(path: Path) -> Iterator[IO[bytes]]:
         yield file
 
 
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Context in which errors of unpacking name the file."""
+    try:
+        yield
+    except _LineTooLong as error:
+        raise ValueError(f"{path}, {error}.") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, RuntimeError) as error:
+        # A file that is cut off, damaged or encrypted.
+        raise ValueError(f"{path} cannot be unpacked: {error}.") from error
+
+
 def read_header(file: IO[bytes], separator: str) -> list[str]:
     """Read the first line; return the names in it."""
-    text = file.readline().decode("utf-8-sig", errors="backslashreplace")
+    line = file.readline(MAX_LINE + 1)
+    _check_length(len(line), 1)
+    text = line.decode("utf-8-sig", errors="backslashreplace")
     return [name.strip() for name in text.rstrip("\r\n").split(separator)]
 
 
@@ -102,13 +124,13 @@ def iter_lines(
 
     ``keep(n)`` says which of the next n lines to keep.
     """
-    for text in _blocks(file, start, block):
+    for text in _blocks(file, start, block, first):
         lines = Lines.split(text, first)
         first += len(lines)
         yield lines if keep is None else lines.select(keep(len(lines)))
 
 
-def _blocks(file: IO[bytes], rest: bytes, size: int) -> Iterator[bytes]:
+def _blocks(file: IO[bytes], rest: bytes, size: int, first: int) -> Iterator[bytes]:
     """Yield `rest` and the file in pieces of whole lines; every line ends with a line feed."""
     while piece := file.read(size):
         text = rest + piece
@@ -116,8 +138,18 @@ def _blocks(file: IO[bytes], rest: bytes, size: int) -> Iterator[bytes]:
         rest = text[cut:]
         if cut:
             yield _unix(text[:cut])
+            first += text.count(b"\n")
+        _check_length(len(rest), first)
     if rest:
         yield _unix(rest.removesuffix(b"\n") + b"\n")
+
+
+def _check_length(n_bytes: int, number: int) -> None:
+    """Refuse a line that is no row of a log."""
+    if n_bytes > MAX_LINE:
+        raise _LineTooLong(
+            f"line {number} has more than {MAX_LINE:,} bytes, as no row of a log has"
+        )
 
 
 def _unix(text: bytes) -> bytes:

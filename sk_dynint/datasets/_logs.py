@@ -139,7 +139,8 @@ def _read_names(file: IO[bytes], path: Path, layout: Layout) -> tuple[Sequence[s
     if layout.columns is None:
         names = read_header(file, layout.separator)
         if absent := [name for name in layout.kinds if name not in (*names, layout.label)]:
-            raise ValueError(f"{path} has no column {absent[0]!r}; its header is {names}.")
+            shown = str([name[:40] for name in names[:50]])
+            raise ValueError(f"{path} has no column {absent[0]!r}; its header is {shown[:1000]}.")
         return names, b"", 1
     start = file.read(_PEEK)
     n_fields = [line.count(layout.separator.encode()) + 1 for line in start.splitlines()]

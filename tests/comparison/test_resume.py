@@ -1,12 +1,14 @@
 """compare with `out`: what was finished stays, what was cut off is made again."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
+from joblib import Parallel, delayed
 
 from sk_dynint import compare, summarize
-from sk_dynint.comparison import RunsFile
-from sk_dynint.comparison._runs import _append
+from sk_dynint.comparison import RunsFile, fingerprint
 from tests.comparison.conftest import Recorder
 
 TWO = {"a": Recorder(), 'b, "c"': Recorder(noise=1)}
@@ -70,11 +72,85 @@ def test_a_half_written_line_is_made_again(table, out, log, kept):
     assert len(pd.read_csv(out)) == 2
 
 
-def test_a_line_is_one_write(tmp_path, monkeypatch):
-    writes = []
-    monkeypatch.setattr("os.write", lambda descriptor, text: writes.append(text))
-    _append(tmp_path / "x.csv", b"1,2\n")
-    assert writes == [b"1,2\n"]
+COLUMNS = {"model": str, "seed": int, "auc": float}
+KEY = ("model", "seed")
+
+
+def test_a_line_is_one_write(out, monkeypatch):
+    writes, write = [], os.write
+    monkeypatch.setattr("os.write", lambda fd, text: writes.append(text) or write(fd, text))
+    file = RunsFile(out, COLUMNS, KEY)
+    file.append({"model": "a", "seed": 0, "auc": 0.5})
+    file.append({"model": "b", "seed": 1, "auc": 0.5})
+    assert writes == [b"model,seed,auc\na,0,0.5\n", b"b,1,0.5\n"]
+
+
+@pytest.mark.parametrize("n_kept", [0, 3])
+def test_a_full_disk_leaves_no_half_line(out, monkeypatch, n_kept):
+    file = RunsFile(out, COLUMNS, KEY)
+    file.append({"model": "a", "seed": 0, "auc": 0.5})
+    before, write = out.read_bytes(), os.write
+    monkeypatch.setattr("os.write", lambda fd, text: write(fd, text[:n_kept]))
+    with pytest.raises(OSError, match=rf"runs.csv: {n_kept} of 8 bytes could be written"):
+        file.append({"model": "b", "seed": 1, "auc": 0.5})
+    assert out.read_bytes() == before
+
+
+@pytest.mark.slow
+def test_many_writers_of_a_new_file(tmp_path):
+    for attempt in range(20):
+        path = tmp_path / f"{attempt}.csv"
+        Parallel(4)(delayed(_write_runs)(path, name) for name in "abcd")
+        lines = path.read_text().splitlines()
+        assert lines[0] == "model,seed,auc"
+        assert sorted(lines[1:]) == sorted(f"{m},{s},0.5" for m in "abcd" for s in range(5))
+
+
+def _write_runs(path, model):
+    for seed in range(5):
+        RunsFile(path, COLUMNS, KEY).append({"model": model, "seed": seed, "auc": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [("b,x,0.5", "invalid literal"), ("b,1", "shorter"), ("b,1,0.5,7", "longer|argument")],
+)
+def test_a_broken_line_is_named(out, line, why):
+    out.write_text(f"model,seed,auc\na,0,0.5\n{line}\n")
+    with pytest.raises(ValueError, match=rf"runs.csv, line 3: '{line}' is no run \(.*({why})"):
+        RunsFile(out, COLUMNS, KEY)
+
+
+def test_what_cannot_be_written_is_said_before_anything_is_trained(table, tmp_path, log):
+    with pytest.raises(ValueError, match=r"runs.csv: there is no folder .*nowhere"):
+        compare(*table, TWO, out=tmp_path / "nowhere" / "runs.csv")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="is a file; it must be a folder"):
+        compare(*table, TWO, predictions=tmp_path / "file")
+    assert not log
+
+
+def test_columns_that_became_categories_are_other_data(out, log):
+    """The example of a bug report: ids made categories, and a rerun gave the stale runs."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"id": rng.integers(0, 9, 300), "flag": rng.random(300) < 0.5})
+    X = X.assign(row=range(300), signal=0.5)
+    y = rng.integers(0, 2, 300)
+    compare(X, y, {"a": Recorder()}, seeds=1, out=out)
+    others = (X.astype({"id": "category"}), X.astype({"flag": int}), X.astype({"id": str}))
+    for other in others:
+        with pytest.raises(ValueError, match="runs on other data or another split"):
+            compare(other, y, {"a": Recorder()}, seeds=1, out=out)
+    with pytest.raises(ValueError, match="runs on other data or another split"):
+        compare(X, y, {"a": Recorder()}, seeds=1, out=out, categorical_features=["id"])
+    assert len(log) == 1
+
+
+def test_the_box_of_a_column_is_not_part_of_the_data():
+    X = pd.DataFrame({"site": ["a", "b", None] * 5, "n": np.arange(15.0), "id": np.arange(15)})
+    boxes = ("str", object, "category", "string[python]", "string[pyarrow]")
+    found = {fingerprint(X.astype({"site": box}), np.arange(15) % 2) for box in boxes}
+    assert len(found) == 1
 
 
 def test_other_data_or_split_is_refused(table, out):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sk_dynint import FieldEncoder
-from sk_dynint.datasets import _logs, read_avazu, read_criteo, read_ipinyou
+from sk_dynint.datasets import _lines, _logs, read_avazu, read_criteo, read_ipinyou
 
 CRITEO = ["label", *[f"I{i}" for i in range(1, 14)], *[f"C{i}" for i in range(1, 27)]]
 AVAZU = [
@@ -187,6 +187,45 @@ def test_packed_files(tmp_path, criteo):
         archive.writestr("readme.txt", "")
     with pytest.raises(ValueError, match=r"zip archive of 2 files, .* exactly one"):
         read_criteo(tmp_path / "b.zip")
+
+
+def test_damaged_files_are_named(tmp_path, criteo):
+    packed = bytearray(gzip.compress(criteo.read_bytes()))
+    (tmp_path / "cut.gz").write_bytes(packed[:-12])
+    packed[-6] ^= 255
+    (tmp_path / "crc.gz").write_bytes(packed)
+    with zipfile.ZipFile(tmp_path / "locked.zip", "w") as archive:
+        archive.write(criteo, "a.txt")
+    locked = bytearray((tmp_path / "locked.zip").read_bytes())
+    locked[6] |= 1  # flags of the file, and of its entry in the directory
+    locked[locked.index(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "locked.zip").write_bytes(locked)
+    (tmp_path / "no.zip").write_bytes(b"PK\x03\x04 and no more")
+    for name in ("cut.gz", "crc.gz", "locked.zip", "no.zip"):
+        with pytest.raises(ValueError, match=rf"{name} cannot be unpacked: \w") as found:
+            read_criteo(tmp_path / name)
+        assert str(tmp_path) in str(found.value)
+
+
+@pytest.mark.parametrize("block", [50, 1 << 25])
+def test_lines_without_end_are_refused(tmp_path, criteo, monkeypatch, block):
+    """One line of half a gigabyte took two, and gave a message as long."""
+    monkeypatch.setattr(_logs, "_BLOCK", block)
+    monkeypatch.setattr(_lines, "MAX_LINE", 2000)
+    good = criteo.read_bytes()
+    n = good.count(b"\n")
+    path = tmp_path / "long.gz"
+    path.write_bytes(gzip.compress(good + b"x" * 100_000))
+    with pytest.raises(ValueError, match=rf"long.gz, line {n + 1} has more than 2,000 bytes"):
+        read_criteo(path)
+    assert len(read_criteo(path, n_rows=2).frame) == 2 or block > 50
+    path.write_bytes(gzip.compress(b"id,click" + b"x" * 100_000))
+    with pytest.raises(ValueError, match=r"long.gz, line 1 has more than 2,000 bytes"):
+        read_avazu(path)
+    path.write_bytes(gzip.compress(b",".join(b"column" for _ in range(280)) + b"\n"))
+    with pytest.raises(ValueError, match=r"has no column 'click'|has no column") as found:
+        read_avazu(path)
+    assert len(str(found.value)) < 1500
 
 
 def test_quotes_and_words_for_missing_are_levels(tmp_path):

@@ -74,6 +74,8 @@ def test_choice_looks_at_validation_only_and_waits_for_all_configurations(tiny, 
 def test_other_rows_are_refused(tiny, tmp_path):
     run(tiny, tmp_path / "runs.csv", seeds=[0])
     with pytest.raises(ValueError, match="on other rows"):
+        run(tiny, tmp_path / "runs.csv", seeds=[0], rows=301)  # of which no run is missing
+    with pytest.raises(ValueError, match="on other rows"):
         run(tiny, tmp_path / "runs.csv", rows=301)
 
 
