@@ -17,7 +17,7 @@ from sk_dynint._continuing import check_unchanged, fixed_parameters, unchanged_o
 from sk_dynint._loss import BinaryCrossEntropy
 from sk_dynint._names import check_names, checked_params
 from sk_dynint._parameters import CONSTRAINTS
-from sk_dynint._process import resolve_device, seeded
+from sk_dynint._process import no_fork, resolve_device, seeded
 from sk_dynint._rows import Rows, check_columns, encode, encoder_for
 from sk_dynint._validation import warn_of_order
 from sk_dynint._warnings import warnings_ignored
@@ -32,7 +32,6 @@ from sk_dynint.training import (
     SklearnCallbacks,
     auto_batch_size,
     check_callbacks,
-    history_frame,
 )
 
 
@@ -205,7 +204,11 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         check_callbacks(self.callbacks)
         device = resolve_device(self.device)
         self._optimizer_policy().check(device)
-        with seeded(0, device), warnings_ignored():  # warnings about one field mean nothing
+        with (
+            no_fork(),
+            seeded(0, device),
+            warnings_ignored(),
+        ):  # warnings about one field mean nothing
             make_body(1, self._embedding_dim())
         return make_body
 
@@ -355,7 +358,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             sklearn_callbacks=sklearn_callbacks,
         )
         interrupt = self.net_.train_on(run, self.callbacks or [])
-        self.history_ = history_frame(self.net_.history, run.best)
+        self.history_ = run.marked(self.net_.history_frame())
         self.n_iter_ = int(self.history_["step"].iloc[-1])
         self.best_step_, self.best_score_ = run.best_of(self.history_)
         if fits and interrupt is None:

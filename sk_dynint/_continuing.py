@@ -11,6 +11,7 @@ import torch
 from sklearn.base import BaseEstimator, clone
 
 from sk_dynint._parameters import FREE_PARAMETERS
+from sk_dynint._process import safe_threads
 
 
 @contextmanager
@@ -25,14 +26,17 @@ def unchanged_on_failure(estimator: Any, *, continues: bool) -> Iterator[None]:
         Whether its net is trained further, so that the net has to be copied too.
     """
     attributes = dict(vars(estimator))
-    snapshot = estimator.net_.snapshot() if continues else None
+    with safe_threads():
+        snapshot = estimator.net_.snapshot() if continues else None
     try:
-        yield
+        with safe_threads():
+            yield
     except BaseException:
         estimator.__dict__.clear()
         estimator.__dict__.update(attributes)
         if snapshot is not None:
-            estimator.net_.restore(snapshot)
+            with safe_threads():
+                estimator.net_.restore(snapshot)
         raise
 
 

@@ -145,10 +145,10 @@ class DynIntClassifier(BaseCTRClassifier):
     net_ : skorch.NeuralNet
         The trained net; ``net_.module_`` is the torch module.
     history_ : DataFrame
-        One line for each evaluation: step, train_loss, valid_loss, valid_auc, whether it is the
-        best, seconds.
+        One line for each evaluation of the last call of `fit` or `partial_fit`: step, train_loss,
+        valid_loss, valid_auc, whether it is the best, seconds.
     n_iter_ : int
-        Training steps made.
+        Training steps made, in all calls that went on with these weights.
     best_step_ : int
         Step of the best evaluation, whose weights are kept; the last step without validation rows.
     best_score_ : float or None

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sk_dynint._body import Body
-from sk_dynint._process import resolve_device, seeded
+from sk_dynint._process import no_fork, resolve_device, seeded
 from sk_dynint._warnings import warnings_ignored
 from sk_dynint.interactions import InteractionLayer, InteractionStack, split_subspaces
 
@@ -108,7 +108,7 @@ def try_body(
 def _aside(device: str | torch.device) -> Iterator[torch.device]:
     """Context without warnings that leaves torch's generator as it was."""
     where = resolve_device(device)
-    with seeded(0, where), warnings_ignored():
+    with no_fork(), seeded(0, where), warnings_ignored():
         yield where
 
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import RLock
 
 _FILTERS = RLock()
+
+
+def _begin_child() -> None:
+    """Free the lock, which a thread of the parent may have held, in the child of a fork."""
+    global _FILTERS
+    _FILTERS = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_child)
 
 
 @contextmanager

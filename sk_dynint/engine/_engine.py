@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cached_property, partial
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from sk_dynint._loss import BinaryCrossEntropy
 from sk_dynint._module import CTRModule
-from sk_dynint._process import one_thread
+from sk_dynint._process import lazy_property, no_fork, one_thread
 from sk_dynint.engine._autograd import AutogradKernel
 from sk_dynint.engine._kernel import Kernel
 from sk_dynint.engine._threads import Workers
@@ -21,6 +21,9 @@ from sk_dynint.optim import RowOptimizer
 
 MIN_ROWS_PER_WORKER = 32
 """Rows that a thread gets at least: sharing fewer costs more time than it saves."""
+
+MIN_BLOCKS = 4
+"""Blocks that rows to predict are cut in, if they are enough, so that threads can share them."""
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
 """Name -> type that a body computes in; None is the type of its parameters."""
@@ -80,7 +83,8 @@ class Engine:
     precision : {"fp32", "bf16"}, default="fp32"
         Type that the body computes in; parameters and their gradients keep their type.
     n_threads : int, default=None
-        Threads that share a batch, if the body has a kernel; None means as many as torch has.
+        Threads that share a batch, of which only predicting has more than one if the body has no
+        kernel; None means as many as torch has with a kernel, and 1 without.
     """
 
     def __init__(
@@ -98,8 +102,9 @@ class Engine:
         self.optimizer = optimizer
         self.loss = loss or BinaryCrossEntropy()
         self.kernel = find_kernel(module.body, device, penalty)
-        shares = self.kernel is not None and device == "cpu"
-        self.workers = Workers((n_threads or one_thread.usual_threads()) if shares else 1)
+        if n_threads is None:  # those inside torch's operations suit autograd
+            n_threads = 1 if self.kernel is None else one_thread.usual_threads()
+        self.workers = Workers(n_threads if device == "cpu" else 1)
         self.penalty = penalty
         self.dtype = PRECISIONS[precision]
         self._parameters = list(module.parameters())
@@ -108,12 +113,12 @@ class Engine:
         self._embedding_grads = module.bias.new_empty(0)
         self._places = module.embedding.offsets.new_empty(0)
 
-    @cached_property
+    @lazy_property
     def training_kernels(self) -> list[Kernel]:
         """Kernels that compute gradients, one for each worker."""
         return self._make_kernels(self.dtype)
 
-    @cached_property
+    @lazy_property
     def inference_kernels(self) -> list[Kernel]:
         """Kernels that compute logits in the precision of the parameters."""
         if self.dtype is None and "training_kernels" in vars(self):
@@ -130,6 +135,7 @@ class Engine:
 
     # -------------------------------------------------------------- prediction
 
+    @no_fork()
     @torch.no_grad()
     def logits(self, indices: Tensor) -> Tensor:
         """Return the logit of each row of indices, (B, F) -> (B,)."""
@@ -137,12 +143,16 @@ class Engine:
         out = self.module.bias.new_empty(len(indices))
         self.inference_kernels[0].load()
 
-        def work(kernel: Kernel, share: slice) -> None:
-            for block in _blocks(share, kernel.block):
+        def work(kernel: Kernel, blocks: list[slice]) -> None:
+            for block in blocks:
                 embedding, *first = (table(indices[block]) for table in self._tables)
                 self._sum(kernel.forward(embedding), *first, out=out[block])
 
-        shares = self._shares(len(indices), MIN_ROWS_PER_WORKER)
+        # Whatever the number of threads, the blocks are the same, and so are the bits.
+        size = -(-len(indices) // MIN_BLOCKS)
+        size = min(max(size, MIN_ROWS_PER_WORKER), self.inference_kernels[0].block)
+        blocks = list(_blocks(slice(0, len(indices)), size))
+        shares = [blocks[share] for share in self._shares(len(blocks))]
         self.workers.map(work, self.inference_kernels, shares)
         return out
 
@@ -164,6 +174,7 @@ class Engine:
 
     # ---------------------------------------------------------------- training
 
+    @no_fork()
     def step(self, batch: Batch, on_gradients: Callable[[], None] | None = None) -> Sums:
         """Compute the gradients of a batch, then let the optimizer use them.
 
@@ -228,7 +239,8 @@ class Engine:
                 self.loss.gradient(logit, target[block], row_weight, out=grad)
                 kernel.backward(grad, row_weight, out=embedding_grads[block])
 
-        shares = self._shares(len(indices), MIN_ROWS_PER_WORKER)
+        least = MIN_ROWS_PER_WORKER if self.kernel is not None else len(indices)
+        shares = self._shares(len(indices), least)
         self.workers.map(work, kernels, shares)
         store_gradients = partial(kernels[0].store_gradients, kernels[1 : len(shares)])
         self._set_table_gradients(indices, embedding_grads, logit_grads, beside=store_gradients)

@@ -1,7 +1,7 @@
 """Training: encoded data, the schedule, and the skorch net that goes through it."""
 
 from sk_dynint.engine import Batch
-from sk_dynint.training._callbacks import SklearnCallbacks, check_callbacks, history_frame
+from sk_dynint.training._callbacks import SklearnCallbacks, check_callbacks
 from sk_dynint.training._data import EncodedData
 from sk_dynint.training._net import CTRNet
 from sk_dynint.training._run import Run
@@ -23,5 +23,4 @@ __all__ = [
     "SklearnCallbacks",
     "auto_batch_size",
     "check_callbacks",
-    "history_frame",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -116,10 +116,10 @@ class SklearnCallbacks:
         self._task = self.context.subcontext(task_name="evaluation period")
         self._task.call_on_fit_task_begin(**self.task)
 
-    def end(self, history: Any) -> bool:
+    def end(self, make_history: Callable[[], pd.DataFrame]) -> bool:
         """Close it; return whether a callback asks to stop."""
         return self._task.call_on_fit_task_end(
-            **self.task, reconstruction_attributes=lambda: {"history_": history_frame(history)}
+            **self.task, reconstruction_attributes=lambda: {"history_": make_history()}
         )
 
 
@@ -128,13 +128,12 @@ def parameter_names(module: nn.Module) -> dict[nn.Parameter, str]:
     return {parameter: name for name, parameter in module.named_parameters()}
 
 
-def history_frame(history: Any, best: KeepBest | None = None) -> pd.DataFrame:
-    """Return a frame with one row for each evaluation period; `best` marks the best of them."""
+def history_frame(history: Any, n_earlier_steps: int = 0) -> pd.DataFrame:
+    """Return a frame with one row for each evaluation period; its steps count the earlier ones."""
     rows = pd.DataFrame([dict(row) for row in history])
-    columns = ["step", "train_loss", "valid_loss", "valid_auc", "best", "seconds"]
-    rows = rows.assign(step=rows["train_batch_count"].cumsum()).rename(columns={"dur": "seconds"})
-    if best is not None:
-        rows["best"] = rows.index == best.period - 1
+    columns = ["step", "train_loss", "valid_loss", "valid_auc", "seconds"]
+    steps = n_earlier_steps + rows["train_batch_count"].cumsum()
+    rows = rows.assign(step=steps).rename(columns={"dur": "seconds"})
     frame = rows[[name for name in columns if name in rows]]
     # Names as plain objects: an index of Arrow strings could not be unpickled without pyarrow.
     return frame.set_axis(pd.Index(frame.columns, dtype=object), axis=1)

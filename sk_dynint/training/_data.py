@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from torch import Tensor
 
+from sk_dynint._process import lazy_property
 from sk_dynint.engine import Batch
 
 
@@ -112,7 +112,7 @@ class EncodedData:
         """Return the weights; rows without weights have weight 1."""
         return np.ones(len(self)) if self.weight is None else self.weight
 
-    @cached_property
+    @lazy_property
     def batch(self) -> Batch:
         """All rows as tensors, which share the memory of the arrays."""
         arrays = self.indices, self.targets(), self.weights()

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer
@@ -16,10 +17,10 @@ from torch import Tensor
 
 from sk_dynint._loss import BinaryCrossEntropy
 from sk_dynint._module import CTRModule
-from sk_dynint._process import seeded
+from sk_dynint._process import no_fork, seeded
 from sk_dynint.engine import Batch, Engine, Sums, supports_bfloat16
 from sk_dynint.optim import OptimizerPolicy, RowOptimizer, load_optimizer_state, optimizer_state
-from sk_dynint.training._callbacks import parameter_names, weighted_auc
+from sk_dynint.training._callbacks import history_frame, parameter_names, weighted_auc
 from sk_dynint.training._memory import check_memory
 from sk_dynint.training._prediction import PredictionMixin
 from sk_dynint.training._run import Run, State
@@ -30,7 +31,9 @@ class DivergenceError(ValueError):
     """The loss or the weights became infinite or NaN."""
 
 
-CHANGED_BY_RUNS = ("weights_changed_outside_", "lr", "orthogonal_penalty", "precision")
+CHANGED_BY_RUNS = (
+    *("weights_changed_outside_", "n_earlier_steps_", "lr", "orthogonal_penalty", "precision"),
+)
 """Attributes of the net that change from run to run."""
 
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -64,6 +67,8 @@ class CTRNet(PredictionMixin, NeuralNet):
 
     run_: Run | None = None
     stop_requested_ = False
+    n_earlier_steps_ = 0
+    """Training steps of the runs before the last one; the history is that of the last one."""
     weights_changed_outside_ = False
     """True if weights or options changed outside the optimizer, so that FTRL must recompute z."""
 
@@ -125,7 +130,7 @@ class CTRNet(PredictionMixin, NeuralNet):
             **options,
             verbose=0,
         )
-        with seeded(seed, net.device):
+        with no_fork(), seeded(seed, net.device):
             net.initialize()
             net.module_.to(dtype)
         return net
@@ -209,7 +214,8 @@ class CTRNet(PredictionMixin, NeuralNet):
         KeyboardInterrupt
             If the user interrupts the first evaluation period.
         """
-        n_periods = len(self.history)
+        self.n_earlier_steps_ += sum(row["train_batch_count"] for row in self.history)
+        self._set_history([])
         if isinstance(self.optimizer_, RowOptimizer):
             if self.weights_changed_outside_:
                 self.optimizer_.anchor()
@@ -235,7 +241,7 @@ class CTRNet(PredictionMixin, NeuralNet):
             if len(self.history) and "dur" not in self.history[-1]:
                 self.history.pop()  # a period that was not finished
             self.module_.train(False)
-        if interrupt is not None and len(self.history) == n_periods:
+        if interrupt is not None and not self.history:
             raise interrupt
         return interrupt
 
@@ -295,7 +301,7 @@ class CTRNet(PredictionMixin, NeuralNet):
             self.stop_requested_ = True
         if run.sklearn_callbacks is not None:
             with run.averaged():
-                self.stop_requested_ |= run.sklearn_callbacks.end(self.history)
+                self.stop_requested_ |= run.sklearn_callbacks.end(self.history_frame)
         del self.history[-1]["batches"][:-1]  # records of single batches would grow without end
 
     def run_single_epoch(
@@ -394,6 +400,10 @@ class CTRNet(PredictionMixin, NeuralNet):
         self._set_history(snapshot["history"])
         for name, value in snapshot["attributes"].items():
             setattr(self, name, value)
+
+    def history_frame(self) -> pd.DataFrame:
+        """Return the history of the last run, a row for each evaluation period."""
+        return history_frame(self.history, self.n_earlier_steps_)
 
     def _set_history(self, rows: Iterable[dict[str, Any]]) -> None:
         self.history = History([{"batches": []} | dict(row) for row in rows])

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from sk_dynint._loss import BinaryCrossEntropy
 from sk_dynint._module import CTRModule
-from sk_dynint._process import one_thread
+from sk_dynint._process import no_fork, one_thread, safe_threads
 from sk_dynint.engine import Engine
 from sk_dynint.training._data import EncodedData, check_indices
+from sk_dynint.training._run import is_ours
 
 EAGER_MAX_ROWS = 64
 """Up to so many rows are predicted by the module itself: preparing a kernel would take longer."""
@@ -37,19 +38,22 @@ class PredictionMixin:
     def logits(self, indices: Tensor | NDArray[np.integer]) -> Tensor:
         """Return the logits of field indices that are known to be valid, on the net's device.
 
-        A few rows are computed at once, some in one thread, many by several threads.
+        A few rows are computed at once, some in one thread, many by several threads: the same bits
+        by any number of them, unless a part of the module is a user's own, which may keep something
+        between calls and runs in one thread of Python, with torch's inside.
         """
         rows = torch.as_tensor(indices).to(self.device)
         if self.module_.training:
             self.module_.eval()
         if len(rows) <= EAGER_MAX_ROWS:
-            with one_thread(), torch.inference_mode():
+            with one_thread(), no_fork(), torch.inference_mode():
                 return self.module_(rows)
         if len(rows) <= SINGLE_THREAD_MAX_ROWS:
             with one_thread():
                 return Engine(self.module_, n_threads=1).logits(rows)
-        engine = Engine(self.module_)
-        with engine.workers.running():
+        n_threads = one_thread.usual_threads() if is_ours(self.module_) else None
+        engine = Engine(self.module_, n_threads=n_threads)
+        with safe_threads(), engine.workers.running():
             return engine.logits(rows)
 
     def infer(self, x: Any, **fit_params: Any) -> Tensor:

@@ -166,6 +166,13 @@ class Run:
         if self.best is not None:
             self.best.restore(self.engine.module, self._optimizer)
 
+    def marked(self, history: pd.DataFrame) -> pd.DataFrame:
+        """Return the history with a column that marks the best period, if one was kept."""
+        if self.best is None:
+            return history
+        is_best = history.index == self.best.period - 1
+        return history.assign(best=is_best)[[*history.columns[:-1], "best", history.columns[-1]]]
+
     def best_of(self, history: pd.DataFrame) -> tuple[int, float | None]:
         """Return step and score of the best evaluation period; the last step if none is kept."""
         if self.best is None:
@@ -272,7 +279,11 @@ def draws_randomly(module: nn.Module) -> bool:
 
     It may if it has dropout, or parts that are neither torch's nor ours.
     """
-    return any(
-        getattr(part, "p", 0) > 0 or not type(part).__module__.startswith(("torch.", "sk_dynint."))
-        for part in module.modules()
+    return any(getattr(part, "p", 0) > 0 for part in module.modules()) or not is_ours(module)
+
+
+def is_ours(module: nn.Module) -> bool:
+    """Whether all parts of a module are torch's or ours."""
+    return all(
+        type(part).__module__.startswith(("torch.", "sk_dynint.")) for part in module.modules()
     )

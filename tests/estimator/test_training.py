@@ -386,14 +386,25 @@ def test_warm_start_continues(many_clicks):
     X, y = many_clicks
     model = fast(warm_start=True).fit(X, y)
     first = model.history_["train_loss"].iloc[0]
-    n_periods = len(model.history_)
+    n_periods, n_steps = len(model.history_), model.n_iter_
     model.fit(X, y)
-    assert len(model.history_) == 2 * n_periods
-    assert model.history_["train_loss"].iloc[n_periods] < first
+    assert len(model.history_) == n_periods
+    assert model.history_["train_loss"].iloc[0] < first
+    assert model.history_["step"].iloc[-1] == model.n_iter_ == 2 * n_steps
     with pytest.raises(ValueError, match="labels"):
         model.fit(X, y + 1)
     cold = fast().fit(X, y).fit(X, y)
     assert len(cold.history_) == n_periods
+
+
+def test_many_calls_of_partial_fit_keep_the_history_of_the_last(many_clicks):
+    """It grew for ever, and with it the time of a call."""
+    X, y = many_clicks
+    model = fast()
+    for call in range(1, 31):
+        model.partial_fit(X[:200], y[:200], classes=[0, 1])
+        assert model.n_iter_ == model.history_["step"].item() == 2 * call
+    assert len(model.net_.history) == 1
 
 
 def test_history(many_clicks):

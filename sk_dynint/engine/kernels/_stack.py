@@ -8,13 +8,13 @@ Tests compare the two.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
 from sk_dynint._matmul import onednn_pays, onednn_product, prefers_onednn
+from sk_dynint._process import lazy_property
 from sk_dynint.interactions import InteractionStack
 
 BLOCK = 256
@@ -116,14 +116,14 @@ class StackKernel:
         other.packed = self.packed
         return other
 
-    @cached_property
+    @lazy_property
     def places(self) -> list[Tensor]:
-        """The part of a packed array that belongs to each parameter."""
+        """Return the part of a packed array that belongs to each parameter."""
         return [self.packed[p.name][p.place] for p in self.parameters]
 
-    @cached_property
+    @lazy_property
     def gradient_copies(self) -> tuple[list[Tensor], list[Tensor]]:
-        """The sum of each parameter's gradient, and the contiguous array that it is copied to.
+        """Return the sum of each parameter's gradient, and the contiguous array it is copied to.
 
         Optimizers of any kind want contiguous gradients; the arrays are reused at every step.
         """
