@@ -204,11 +204,8 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         check_callbacks(self.callbacks)
         device = resolve_device(self.device)
         self._optimizer_policy().check(device)
-        with (
-            no_fork(),
-            seeded(0, device),
-            warnings_ignored(),
-        ):  # warnings about one field mean nothing
+        # Warnings about one field mean nothing.
+        with seeded(0, device), warnings_ignored(), no_fork():
             make_body(1, self._embedding_dim())
         return make_body
 

@@ -168,7 +168,7 @@ class BaselineClassifier(BaseCTRClassifier):
         batch norm, because its statistics are those of the last weights.
     eval_every : int, default=None
         Steps between two evaluations; None means four in a pass with validation rows, but at least
-        8 steps, and one in a pass without.  The paper evaluates every 2,000 steps.
+        2 steps, and one in a pass without.  The paper evaluates every 2,000 steps.
     early_stopping : bool or "auto", default="auto"
         Whether to stop by the score of validation rows and restore the best weights.  "auto":
         with more than 128 rows.

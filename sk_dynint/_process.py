@@ -209,9 +209,16 @@ def seeded(seed: int, device: torch.device | str) -> Iterator[None]:
     All threads share that generator, so a lock lets one thread seed it at a time.
     """
     device = torch.device(device)
-    with _SEEDING, torch.random.fork_rng([device] if device.type == "cuda" else []):
-        if device.type == "cpu":  # not torch.manual_seed, which takes a lock of torch.cuda
-            torch.default_generator.manual_seed(seed)
-        else:
-            torch.manual_seed(seed)
-        yield
+    generators = torch.random.fork_rng([device] if device.type == "cuda" else [])
+    with _SEEDING:  # before no_fork: who waits for this lock must not hold up a fork
+        with no_fork():
+            generators.__enter__()
+            if device.type == "cpu":  # not torch.manual_seed, which takes a lock of torch.cuda
+                torch.default_generator.manual_seed(seed)
+            else:
+                torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            with no_fork():
+                generators.__exit__(None, None, None)

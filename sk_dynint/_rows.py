@@ -18,6 +18,9 @@ from sk_dynint._validation import split
 from sk_dynint.preprocessing import FieldEncoder, check_frame
 from sk_dynint.training import EncodedData
 
+MAX_WEIGHT = 1e30
+"""Sum of the weights, at most: products with it must stay finite in single precision."""
+
 
 class Rows(NamedTuple):
     """Raw columns or encoded data, targets in {0, 1}, sample weights and groups, where given."""
@@ -64,6 +67,11 @@ class Rows(NamedTuple):
             weight = _check_sample_weight(
                 sample_weight, y, dtype=np.float64, ensure_non_negative=True
             )
+            if weight.sum() > MAX_WEIGHT:
+                raise ValueError(
+                    f"the sample weights add up to {weight.sum():.2g}, more than single precision "
+                    "can hold; divide them by their mean"
+                )
             if not weight.all():  # otherwise no row is dropped, and no copy is needed
                 kept = np.flatnonzero(weight)
                 X, y, weight = _safe_indexing(X, kept), y[kept], weight[kept]

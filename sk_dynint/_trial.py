@@ -108,7 +108,7 @@ def try_body(
 def _aside(device: str | torch.device) -> Iterator[torch.device]:
     """Context without warnings that leaves torch's generator as it was."""
     where = resolve_device(device)
-    with no_fork(), seeded(0, where), warnings_ignored():
+    with seeded(0, where), warnings_ignored(), no_fork():
         yield where
 
 

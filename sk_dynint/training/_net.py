@@ -130,7 +130,7 @@ class CTRNet(PredictionMixin, NeuralNet):
             **options,
             verbose=0,
         )
-        with no_fork(), seeded(seed, net.device):
+        with seeded(seed, net.device), no_fork():
             net.initialize()
             net.module_.to(dtype)
         return net

@@ -13,7 +13,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
-from sk_dynint._process import seeded
+from sk_dynint._process import no_fork, seeded
 from sk_dynint.engine import Batch, Engine, Sums
 from sk_dynint.optim import load_optimizer_state, optimizer_state
 from sk_dynint.training._average import WeightAverage
@@ -147,7 +147,8 @@ class Run:
             seeded(self.seed, device) if self.draws else nullcontext(),
         ):
             if self._generator is not None:
-                torch.set_rng_state(self._generator)
+                with no_fork():
+                    torch.set_rng_state(self._generator)
             yield
 
     def step(self, batch: Batch, on_gradients: Callable[[], None] | None = None) -> Sums:
@@ -250,7 +251,8 @@ class Run:
         if self.best is not None:
             state["best"] = self.best.state_dict()
         if self.draws:
-            state["generator"] = torch.get_rng_state()
+            with no_fork():
+                state["generator"] = torch.get_rng_state()
         return state
 
     def load_state_dict(self, state: State) -> None:

@@ -323,7 +323,7 @@ def test_failed_fits_leave_what_they_should(many_clicks):
     X, y = many_clicks
     model = fast().fit(X, y)
     before = model.predict_proba(X)
-    with pytest.raises(ValueError, match="training loss became"):
+    with pytest.raises(ValueError, match=r"add up to 9e\+39"):
         model.partial_fit(X.head(9), y[:9], sample_weight=np.full(9, 1e39))
     np.testing.assert_array_equal(model.predict_proba(X), before)
     with pytest.raises(ValueError, match="day"):
