@@ -446,7 +446,9 @@ def test_sklearn_callbacks(clicks, capsys):
     model = fast().set_callbacks(monitor, ProgressBar()).fit(X, y)
     log = monitor.get_logs().data_as_pandas
     assert len(log) == 1 + len(model.history_)
-    assert log["roc_auc"].iloc[-1] == pytest.approx(roc_auc_score(y, model.decision_function(X)))
+    best = int(np.flatnonzero(model.history_["best"]).item())
+    auc = roc_auc_score(y, model.decision_function(X))
+    assert log["roc_auc"].iloc[[0, 1 + best]].tolist() == pytest.approx([auc, auc])
     assert model.score(X, y) > 0.5
     assert "DynIntClassifier" in capsys.readouterr().out
 
