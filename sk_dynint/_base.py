@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from sk_dynint._body import Body
 from sk_dynint._continuing import check_unchanged, fixed_parameters, unchanged_on_failure
 from sk_dynint._loss import BinaryCrossEntropy
-from sk_dynint._names import check_names, checked_params
+from sk_dynint._names import check_names, checked_params, refuse_arguments
 from sk_dynint._parameters import CONSTRAINTS
 from sk_dynint._process import no_fork, resolve_device, seeded
 from sk_dynint._rows import Rows, check_columns, encode, encoder_for
@@ -72,6 +72,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         y_val: Any = None,
         sample_weight_val: Any = None,
         groups: Any = None,
+        **unknown: Any,
     ) -> Self:
         """Learn from a table of clicks.
 
@@ -88,6 +89,8 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         groups : array-like of shape (n_samples,) or name of a column, default=None
             With ``validation="last"`` when each row happened, with "groups" what it belongs to;
             rows of one moment or group stay together. None means `validation_column`.
+        **unknown
+            Refused; the error tells what arguments of other libraries are called here.
 
         Returns
         -------
@@ -96,10 +99,13 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
         Raises
         ------
+        TypeError
+            If there is no such argument.
         ValueError
             If `y` has missing values, one class only, or more than two; if columns or parameters
             are not as documented; if the loss becomes infinite or NaN.
         """
+        refuse_arguments(type(self), unknown)
         make_body = self._checked_body()
         warm = self.warm_start and hasattr(self, "net_")
         if warm:

@@ -47,6 +47,7 @@ HINTS = {
         ("scale_pos_weight", "class_weights", "auto_class_weights", "is_unbalance"),
         "it is class_weight here",
     ),
+    **dict.fromkeys(("validation_split", "val_size"), "it is validation_fraction here"),
     **dict.fromkeys(("verbosity", "silent", "logging_level"), "it is verbose here"),
     **dict.fromkeys(
         ("min_child_samples", "min_count", "min_data_in_leaf"),
@@ -85,6 +86,26 @@ def check_names(cls: type, names: Iterable[str], error: type[Exception] = ValueE
             f"{cls.__name__} has no parameter {name!r}"
             + (f"; {hint}" if hint else "")
             + f". Its parameters are {', '.join(known)}"
+        )
+
+
+def refuse_arguments(cls: type, names: Iterable[str]) -> None:
+    """Refuse arguments that `fit` does not have, with a hint where there is one.
+
+    Parameters
+    ----------
+    cls : type
+        The estimator class.
+    names : iterable of str
+        Names that were given.
+    """
+    known = inspect.signature(cls).parameters
+    for name in names:
+        hint = f"it is a parameter of {cls.__name__}" if name in known else HINTS.get(name, "")
+        raise TypeError(
+            f"{cls.__name__}.fit has no argument {name!r}"
+            + (f"; {hint}" if hint else "")
+            + ". Its arguments are X, y, sample_weight, X_val, y_val, sample_weight_val, groups"
         )
 
 

@@ -182,14 +182,25 @@ def configurations(
     return configs if deep else [config | {"deep": False} for config in configs]
 
 
+MAX_REPEATED = 1000
+"""Configurations in a row that were drawn before, after which no new one is expected."""
+
+
 def draw(space: dict[str, Any], n: int, seed: str) -> list[Config]:
     """Return `n` different configurations at random; a greater `n` only adds some."""
     rng = random.Random(seed)
     drawn: list[Config] = []
+    n_repeated = 0  # since the last new one
     while len(drawn) < n:
         config = {name: _draw(rng, values) for name, values in space.items()}
+        n_repeated += 1
         if config not in drawn:
             drawn.append(config)
+            n_repeated = 0
+        elif n_repeated == MAX_REPEATED:
+            raise ValueError(
+                f"{seed} has hardly more than {len(drawn)} configurations, asked: {n}."
+            )
     return drawn
 
 

@@ -57,8 +57,6 @@ class DynamicWeightedParameters(InteractionLayer):
     Shape: (B, d, W), (B, d, W) -> (B, d, W).
     """
 
-    offset: Tensor
-
     def __init__(
         self,
         width: int,
@@ -95,12 +93,13 @@ class DynamicWeightedParameters(InteractionLayer):
             gate_input=gate_input,
             zero_init=gate_init == "zeros",
         )
-        self.register_buffer("offset", _offset(offset, rank), persistent=False)
+        self.offset = _offset(offset, rank)  # no buffer, which would be rounded to single precision
         self._factors: tuple[Tensor, Tensor] | None = None
 
     def factors(self, x0: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors u and v of every instance, (B, K, W) each."""
-        both = self.gate(x0).view(-1, 2, self.rank, self.width) + self.offset
+        both = self.gate(x0).view(-1, 2, self.rank, self.width)
+        both = both + self.offset.to(both)
         u, v = both.unbind(1)
         return u, v
 
@@ -130,8 +129,8 @@ class DynamicWeightedParameters(InteractionLayer):
 
 
 def _offset(offset: Offset, rank: int) -> Tensor:
-    """(K, 1) constants."""
-    heads = torch.ones(rank, 1)
+    """(K, 1) constants, in the precision of the most precise model."""
+    heads = torch.ones(rank, 1, dtype=torch.float64)
     if offset == "sqrt":
         return heads / rank**0.5
     if offset == "paper":

@@ -30,6 +30,23 @@ def test_a_name_of_another_library_is_answered_with_ours(make, name, hint):
 
 
 @BOTH
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("eval_set", "; pass X_val and y_val to fit here. Its arguments are X, y, sample_weight"),
+        ("cat_features", "; it is categorical_features here"),
+        ("verbose", "; it is a parameter of "),
+        ("validation_split", "; it is validation_fraction here"),
+        ("nonsense", ". Its arguments are X, y"),
+    ],
+)
+def test_arguments_of_fit_are_answered_too(make, name, hint, clicks):
+    with pytest.raises(TypeError) as found:
+        make().fit(*clicks, **{name: 1})
+    assert f"{make.__name__}.fit has no argument {name!r}{hint}" in str(found.value)
+
+
+@BOTH
 def test_no_hint_hides_a_parameter(make):
     assert not set(HINTS) & set(make().get_params())
 

@@ -66,6 +66,12 @@ def test_models_are_tuned_equally(grid):
             assert len(texts) == len(cell.configs)
 
 
+def test_more_configurations_than_there_are_is_an_error():
+    """It was sought for ever."""
+    with pytest.raises(ValueError, match=r"lr has hardly more than \d+ configurations, asked: 1000"):
+        configurations("paper", "lr", 1000)
+
+
 @pytest.mark.parametrize("model", PAPER)
 def test_more_configurations_extend_fewer(model):
     assert configurations("paper", model, 6)[:4] == configurations("paper", model, 4)

@@ -215,6 +215,14 @@ def test_weighted_layer_forms_no_matrix_per_instance():
     assert largest_tensor(DynamicWeightedParameters, paradigm="explicit") == 8 * 40 * 40
 
 
+@pytest.mark.parametrize("rank", [2, 3, 7])
+def test_the_offset_of_a_double_model_is_double(rank):
+    layer = DynamicWeightedParameters(6, 2, rank=rank, gate_init="zeros").double()
+    u, v = layer.factors(torch.randn(4, 2, 6, dtype=torch.float64))
+    assert (u == 1 / rank**0.5).all()
+    assert (v == 1 / rank**0.5).all()
+
+
 @pytest.mark.parametrize(("rank", "dgp", "dwp"), [(1, 25_663, 463_671), (16, 44_983, 1_212_471)])
 def test_parameter_counts_of_the_table(rank, dgp, dwp):
     """T33: section 4, F = 39, D = 16, h = 16, r = 16."""

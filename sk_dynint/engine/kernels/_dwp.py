@@ -29,7 +29,7 @@ class DynamicWeightedParametersKernel(StackKernel):
 
     def mix(self, x0: Tensor) -> Sequence[Tensor]:
         """Compute the K heads of each layer in one product."""
-        offset = self.layers[0].offset.to(self.dtype).unsqueeze(1)
+        offset = self.layers[0].offset.to(self.device, self.dtype).unsqueeze(1)
         self.factors = [  # u and v of each layer, (B, K, 1, W) each
             net.view(-1, 2, self.rank, 1, self.width).add_(offset).unbind(1)
             for net in self.gates.forward(x0)
