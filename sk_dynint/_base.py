@@ -283,6 +283,7 @@ class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             self._optimizer_policy(),
             orthogonal_penalty=self.orthogonal_penalty,
             precision=self.precision,
+            device=str(resolve_device(self.device)),
         )
 
     def _takes_all(self, n_samples: int) -> bool:

@@ -46,6 +46,6 @@ FREE_PARAMETERS = {
     *("lr", "optimizer_params", "embedding_optimizer_params", "orthogonal_penalty", "precision"),
     *("max_epochs", "batch_size", "averaging", "eval_every", "early_stopping", "scoring"),
     *("validation", "validation_column", "validation_fraction", "patience", "callbacks"),
-    *("class_weight", "warm_start", "random_state", "verbose"),
+    *("class_weight", "warm_start", "device", "random_state", "verbose"),
 }
 """Parameters that may change between calls of `fit` with warm start, and of `partial_fit`."""

@@ -135,8 +135,14 @@ class CTRNet(PredictionMixin, NeuralNet):
             net.module_.to(dtype)
         return net
 
-    def renew(self, policy: OptimizerPolicy, *, orthogonal_penalty: float, precision: Any) -> None:
-        """Take new options for the next run."""
+    def renew(
+        self, policy: OptimizerPolicy, *, orthogonal_penalty: float, precision: Any, device: str
+    ) -> None:
+        """Take new options for the next run, and move to its device."""
+        if device != self.device:
+            self.module_.to(device)
+            self.optimizer_.load_state_dict(self.optimizer_.state_dict())  # follows the parameters
+            self.device = device
         self.orthogonal_penalty = orthogonal_penalty
         self.precision = precision
         self.lr = policy.options["lr"]

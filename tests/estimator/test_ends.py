@@ -1,5 +1,7 @@
 """How training ends: what a fitted model tells, and when it warns."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -111,6 +113,22 @@ def test_a_run_that_diverges_late_keeps_its_best_weights(many_clicks, monkeypatc
 def test_devices_that_are_not_there(clicks, device):
     with pytest.raises(ValueError, match=f"device='{device}'"):
         fast(device=device).fit(*clicks)
+
+
+@pytest.mark.filterwarnings("ignore::skorch.exceptions.DeviceWarning")
+def test_a_model_of_a_card_goes_on_without_one(clicks):
+    """Loaded where there is no card, it predicted, but could not be told to go on elsewhere."""
+    X, y = clicks
+    expected = fast(early_stopping=False).fit(X, y).partial_fit(X, y).predict_proba(X)
+    model = fast(early_stopping=False).fit(X, y)
+    model.device = model.net_.device = "cuda"
+    model._built_with.pop("device", None)
+    model = pickle.loads(pickle.dumps(model))
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="device='auto' takes a card if there is one"):
+            model.partial_fit(X, y)
+    model.set_params(device="cpu").partial_fit(X, y)
+    np.testing.assert_array_equal(model.predict_proba(X), expected)
 
 
 def test_device_auto(clicks):
