@@ -58,6 +58,8 @@ class DeepCrossing(Body):
 
     Notes
     -----
+    NOTE[DIFF]: no ReLU on the embeddings, which its paper has; fields share one table here.
+
     Shape: (B, F, D) -> (B,).
 
     References

@@ -42,6 +42,9 @@ class RowAdam(RowOptimizer):
 
     Notes
     -----
+    NOTE[DIFF]: moments of a row change only when it is in a batch; dense Adam, which the paper's
+    comparisons use, changes all of them at every step.
+
     A sparse gradient decays, shrinks and moves only the rows it names, as in
     ``torch.optim.SparseAdam``.  Unlike FTRL's, that differs from the dense algorithm, which moves
     every row at every step: a rare row feels `l2` as seldom as it is seen.

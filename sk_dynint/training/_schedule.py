@@ -20,7 +20,7 @@ rows; and `early_stopping="auto"` sets no validation rows aside."""
 
 MIN_PERIOD = 2
 """Steps between two evaluations, at least.  With 8, tables of 400 to 3,200 rows often passed the
-best step between two evaluations: test logloss .004 higher (examples/benchmarks/bench_small.py)."""
+best step between two evaluations: test logloss .004 higher (docs/benchmarks.md)."""
 
 
 def auto_batch_size(n_rows: int) -> int:

@@ -260,6 +260,7 @@ def test_adaboost_passes_weights_that_sum_to_one():
     with (
         pytest.warns(UserWarning, match="keep no level"),
         pytest.warns(UserWarning, match="the weights of the rows have the mean 0.0025"),
+        pytest.raises(ValueError, match="worse than random"),
     ):
         boosted.fit(X, Y)
 

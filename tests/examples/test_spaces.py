@@ -68,9 +68,7 @@ def test_models_are_tuned_equally(grid):
 
 def test_more_configurations_than_there_are_is_an_error():
     """It was sought for ever."""
-    with pytest.raises(
-        ValueError, match=r"lr has hardly more than \d+ configurations, asked: 1000"
-    ):
+    with pytest.raises(ValueError, match=r"lr has hardly more than \d+ configurations"):
         configurations("paper", "lr", 1000)
 
 
