@@ -20,6 +20,7 @@ from sk_dynint._parameters import CONSTRAINTS
 from sk_dynint._process import no_fork, resolve_device, seeded
 from sk_dynint._rows import Rows, check_columns, encode, encoder_for
 from sk_dynint._validation import warn_of_order
+from sk_dynint._version import Versioned
 from sk_dynint._warnings import warnings_ignored
 from sk_dynint.optim import FALLBACK, OPTIMIZER_DEFAULTS, OPTIMIZERS, OptimizerPolicy
 from sk_dynint.preprocessing import FieldEncoder
@@ -35,7 +36,7 @@ from sk_dynint.training import (
 )
 
 
-class BaseCTRClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Holds an encoder and a skorch net; a subclass says which body the net has.
 
     Subclasses define ``__init__``, extend ``_parameter_constraints`` and implement

@@ -56,7 +56,7 @@ class Rows(NamedTuple):
         """
         if y is None:
             raise ValueError("This estimator requires y to be passed, but the target y is None.")
-        y = column_or_1d(y, warn=True)
+        y = plain_labels(y)
         check_consistent_length(X, y)
         if n_missing := int(pd.isna(y).sum()):
             raise ValueError(f"Input y contains NaN: {n_missing} of {len(y)} labels are missing")
@@ -132,6 +132,19 @@ class Rows(NamedTuple):
             data = encode(self.X, encoder)
         weight = np.ones(len(data)) if self.weight is None else self.weight
         return data.with_target(self.target, weight * class_weight[self.target.astype(int)])
+
+
+def plain_labels(y: Any) -> NDArray[Any]:
+    """Return labels as an array; nullable integers and booleans, and objects, as what they are."""
+    if (
+        isinstance(getattr(y, "dtype", None), pd.api.extensions.ExtensionDtype)
+        and not y.isna().any()
+    ):
+        y = y.to_numpy()
+    y = column_or_1d(y, warn=True)
+    if y.dtype == object and pd.api.types.infer_dtype(y, skipna=False) in ("boolean", "integer"):
+        y = np.array(y.tolist())
+    return y
 
 
 def find_groups(X: Any, groups: Any) -> NDArray[Any] | None:

@@ -82,6 +82,32 @@ def test_other_files_and_a_split_by_time(clicks_file, tmp_path, capsys):
     assert capsys.readouterr().out.count("auc_difference") == 3
 
 
+def test_what_is_called_categorical_stays_as_it_is_written(tmp_path):
+    """ "007", "07" and "7" were one level, "NA" a hole, and large ids beside a hole the same."""
+    rng = np.random.default_rng(0)
+    large = [str(2**53 + i) for i in range(8)]
+    ids = rng.choice(["007", "07", "7", "NA", *large], 600)
+    frame = pd.DataFrame({"id": ids, "n": rng.random(600).round(2)})
+    frame["click"] = np.isin(ids, ["007", "NA", *large[::2]]).astype(int)
+    frame.loc[::50, "id"] = ""
+    frame.to_csv(tmp_path / "ids.csv", index=False)
+    out = tmp_path / "runs.csv"
+    fixed = ["--label", "click", "--categorical", "id", "--seeds", "1", "--quiet"]
+    main(
+        [
+            "compare",
+            "--data",
+            str(tmp_path / "ids.csv"),
+            "--models",
+            "lr",
+            *fixed,
+            "--out",
+            str(out),
+        ]
+    )
+    assert pd.read_csv(out)["auc"].item() > 0.95
+
+
 def test_one_model_has_no_differences(clicks_file, capsys):
     run(clicks_file, "--quiet", "--params", "{}", models=["onehot-lr"])
     assert "difference" not in capsys.readouterr().out

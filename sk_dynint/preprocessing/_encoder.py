@@ -15,6 +15,8 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_array, check_is_fitted
 
+from sk_dynint._version import Versioned
+
 from ._advice import MIN_ROWS, warn_of_identifiers, warn_of_strangers, warn_of_useless_columns
 from ._binning import BINNINGS, NumericField, fit_numeric
 from ._cells import NO_VALUES, NUMERIC_KINDS, kinds_of
@@ -29,7 +31,7 @@ Count = Callable[[], tuple[Counts, NDArray[np.intp]]]
 """Counts a column; see `count_column`."""
 
 
-class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class FieldEncoder(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Encode every column of a frame as a field of integer indices.
 
     Index 0 is a rare or unseen level, 1 is a missing value, and from 2 on stand the levels that
@@ -114,10 +116,14 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     *Numbers.* A value beyond the bins that were seen, or between them, falls in the nearest one.
     Dates are read as seconds since 1970, UTC if they have no time zone.
 
-    *Levels* are compared as Python compares, so 1 and 1.0 are one level and "1" is another, except
-    that True is not 1. It does not matter whether a column is stored as str, object, category,
-    Arrow or polars strings. None, NaN, NaT and `pandas.NA` are missing. A column without any
-    value is allowed: all its later values are unseen ones.
+    *Levels* are compared as Python compares, so 1, 1.0 and ``Decimal(1)`` are one level and "1" is
+    another, except that True is not 1. Equal instants are one level, whatever their time zone; they
+    are decoded in UTC. It does not matter in what a column is stored: NumPy, pandas, polars, Arrow
+    or objects of Python. None, NaN, NaT and `pandas.NA` are missing. A column without any value is
+    allowed, with a warning: all its later values are unseen ones.
+
+    *Kinds.* A column may hold values of several kinds ("numbers and strings"). A kind that it did
+    not hold in `fit` is an error, because all such values would be unseen: bytes for strings, say.
 
     *Weights* are counts: a row of weight 2 and two equal rows give the same encoder to the bit, and
     a row of weight 0 is as good as absent. The order of rows does not matter.

@@ -71,6 +71,21 @@ def test_all_missing_and_constant_columns_are_allowed(clicks):
     assert np.isfinite(model.predict_proba(X)).all()
 
 
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [("Int64", int), ("boolean", bool), (object, int), ("int64[pyarrow]", int), ("str", object)],
+)
+def test_labels_keep_their_kind(clicks, dtype, expected):
+    """Nullable ones became floats, and booleans in a column of objects were refused."""
+    X, y = clicks
+    labels = pd.Series(y).astype(dtype)
+    model = fast(max_epochs=1).fit(X, labels)
+    assert model.classes_.dtype == expected
+    assert model.predict(X.head(3)).dtype == expected
+    truths = pd.Series(y.astype(bool), dtype=object)
+    assert fast(max_epochs=1).fit(X, truths).classes_.tolist() == [False, True]
+
+
 def test_column_missing_or_renamed_at_predict(clicks, fitted):
     X, _ = clicks
     with pytest.raises(ValueError, match=r"(?s)feature names.*site"):

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from sk_dynint import BaselineClassifier, DynIntClassifier
+from sk_dynint import BaselineClassifier, DynIntClassifier, _version
 from tests.conftest import fast, make_clicks
 
 
@@ -122,3 +122,17 @@ def test_fit_keeps_nothing_of_the_frame(early_stopping):
     gc.collect()
     assert [ref() for ref in references if ref() is not None] == []
     assert model.predict_proba(one).shape == (1, 2)
+
+
+def test_a_pickle_of_another_version_is_told(clicks, monkeypatch):
+    X, y = clicks
+    model = fast().fit(X, y)
+    for it in (model, model.encoder_):
+        stored = pickle.dumps(it)
+        assert vars(pickle.loads(stored)).keys() == vars(it).keys()
+        with monkeypatch.context() as patch:
+            patch.setattr(_version, "__version__", "0.2.0")
+            with pytest.warns(UserWarning, match=r"by sk_dynint 0\.1\.0, .* by 0\.2\.0") as told:
+                loaded = pickle.loads(stored)
+        assert any(f"this {type(it).__name__} was pickled" in str(w.message) for w in told)
+        assert type(loaded) is type(it)
