@@ -34,7 +34,12 @@ def arrow_to_pandas(X: Any) -> Any:
     columns: dict[int, pd.Series] = {}
     for name, column in zip(table.column_names, table.itercolumns(), strict=True):
         try:
-            columns[len(columns)] = column_to_pandas(column)
+            if hasattr(X, "get_column") and str(X.get_column(name).dtype) == "Object":
+                # Objects of Python in polars, of which Arrow gets the addresses.
+                series = pd.Series(X.get_column(name).to_list(), dtype=object)
+            else:
+                series = column_to_pandas(column)
+            columns[len(columns)] = series
         except pa.ArrowException as error:
             raise TypeError(
                 f"column {name!r} holds {column.type}, which can be neither levels nor numbers"
