@@ -41,17 +41,19 @@ class PaperRuns(RunsFile):
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         super().__init__(path, COLUMNS, KEY)
 
-    def has(self, data: str, grid: str) -> bool:
-        """Whether there are runs on a data set."""
+    def holds(self, data: str, grid: str) -> bool:
+        """Whether there are runs of a data set."""
         return any((run["data"], run["grid"]) == (data, grid) for run in self.runs.values())
 
     def check(self, data: str, grid: str, fingerprint: str) -> None:
-        """Refuse to add runs to a file that has runs of the same name on other rows."""
+        """Refuse a file that has runs of the same data set on other rows."""
         for run in self.runs.values():
             if (run["data"], run["grid"]) == (data, grid) and run["fingerprint"] != fingerprint:
+                n_rows = run["n_train"] + run["n_valid"] + run["n_test"]
                 raise ValueError(
-                    f"{self.path} holds runs of {data!r} on other rows, or another encoding "
-                    f"(fingerprint {run['fingerprint']}, not {fingerprint}); choose another file."
+                    f"{self.path} holds runs of {data!r} on other rows ({n_rows} of them), or with "
+                    f"another encoding (fingerprint {run['fingerprint']}, not {fingerprint}); "
+                    "choose another file."
                 )
 
 

@@ -193,12 +193,10 @@ def run_tasks(
 ) -> pd.DataFrame:
     """Make the runs that the file lacks, in `jobs` processes; return all runs of the file.
 
-    The first of `seeds` tries all configurations, the others those that won.
+    The first of `seeds` tries all configurations, the others those that won. A file that holds
+    runs of a task's data set on other rows is refused, even if no run is missing.
     """
     file = PaperRuns(out)
-    for task in tasks:
-        if file.has(task.data, grid):
-            file.check(task.data, grid, rows_of(task.data, task.path, rows, grid).fingerprint)
     parts = (seeds[:1], None), (seeds[1:], file.runs)
     stages = [(task, *part) for task in tasks for part in parts]
 
@@ -215,11 +213,12 @@ def run_tasks(
     earlier = [run for run in file.runs.values() if run["grid"] == grid]
     progress = Progress(say, earlier, jobs)
     for i, stage in enumerate(stages):
-        if not (items := to_do(*stage)):
-            continue
         task, *_ = stage
-        missing = Counter((s[0].data, model) for s in stages[i:] for _, model, _ in to_do(*s))
         source = task.data, task.path, rows, grid
+        items = to_do(*stage)
+        if items or file.holds(task.data, grid):  # also if no run is missing: its rows may differ
+            file.check(task.data, grid, rows_of(*source).fingerprint)
+        missing = Counter((s[0].data, model) for s in stages[i:] for _, model, _ in to_do(*s))
         work = (delayed(_make_run)(source, *item) for item in items)
         for run in Parallel(jobs, return_as="generator_unordered")(work):
             file.append(run)

@@ -2,8 +2,9 @@
 
 from ._compare import compare
 from ._display import ComparisonDisplay
+from ._fingerprint import fingerprint
 from ._models import MODELS, make_model
-from ._runs import RunsFile, fingerprint
+from ._runs import RunsFile
 from ._splits import Parts, split_at_random, split_by_time
 from ._summary import Interval, paired_t, summarize
 

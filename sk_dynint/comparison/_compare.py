@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -22,11 +21,12 @@ from tqdm.auto import tqdm
 from sk_dynint._base import BaseCTRClassifier
 from sk_dynint.preprocessing import arrow_to_pandas
 
+from ._fingerprint import fingerprint
 from ._models import make_model
 from ._runs import (
     ComparedRuns,
     Run,
-    fingerprint,
+    make_predictions_folder,
     predictions_path,
     save_predictions,
 )
@@ -77,13 +77,13 @@ def compare(
         seed determines the `random_state` of the models only.
         Rows of one moment stay in one part, so coarse times shift the shares.
     out : path, default=None
-        A CSV file to which each run is appended when it is finished. Runs that it holds already are
-        not made again, so a call that was interrupted goes on where it stopped. A file is refused
-        if it holds runs on other data, of another split, or under the same name with other
-        parameters.
+        A CSV file, in a folder that is there, to which each run is appended when it is finished.
+        Runs that it holds already are not made again, so a call that was interrupted goes on where
+        it stopped. A file is refused if it holds runs on other data, of another split, or under the
+        same name with other parameters.
     predictions : path, default=None
-        A folder for labels and probabilities of the test rows of each run. :func:`summarize` needs
-        them for intervals of a single seed.
+        A folder for labels and probabilities of the test rows of each run, made if it is not there.
+        :func:`summarize` needs them for intervals of a single seed.
     n_jobs : int, default=None
         Number of runs made at a time, in processes that share the cores; -1 means one on each core.
         None means one run at a time, on all cores. With small batches (up to some 250,000 rows),
@@ -111,6 +111,8 @@ def compare(
     ValueError
         If the labels are not of two classes; if a model is unknown, or its parameters are wrong;
         if `time` holds other strings than dates; if `out` does not fit.
+    OSError
+        If `out` or `predictions` cannot be written to; known before anything is trained.
     ImportError
         If a model's library is not installed.
 
@@ -137,13 +139,13 @@ def compare(
     if len(X) != len(target):
         raise ValueError(f"X has {len(X)} rows, but y has {len(target)} labels.")
     fixed = None if time is None else split_by_time(target, time)
-    if predictions is not None and Path(predictions).exists() and not Path(predictions).is_dir():
-        raise ValueError(f"predictions={str(predictions)!r} is a file; it must be a folder.")
     protocol = "70/10/20 " + ("at random" if fixed is None else "by time")
     store = ComparedRuns(out, fingerprint(X, target, protocol, time))
     texts = {name: _describe(estimator) for name, estimator in estimators.items()}
     for name, text in texts.items():
         store.check(name, text)
+    if predictions is not None:
+        make_predictions_folder(predictions)
     pairs = [(name, seed) for seed in seeds for name in estimators]
 
     def is_made(pair: tuple[str, int]) -> bool:

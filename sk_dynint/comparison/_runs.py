@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
-
-from sk_dynint.preprocessing import column_kinds
 
 try:
     import fcntl
@@ -35,60 +31,14 @@ COLUMNS: dict[str, type] = {
 
 Run = dict[str, Any]
 
-_PLAIN = (("numbers", True), ("strings", False))
-"""Kinds of columns of which the values say what they are."""
-
-
-def fingerprint(X: pd.DataFrame, y: ArrayLike, protocol: str = "", time: Any = None) -> str:
-    """Return sixteen hexadecimal digits that change with the data and with the protocol.
-
-    Written beside every run, they tell runs on other rows from runs on these.
-
-    Parameters
-    ----------
-    X : DataFrame of shape (n_samples, n_features)
-        Columns; their names, kinds and order count, the index does not.
-    y : array-like of shape (n_samples,)
-        Labels 0 and 1.
-    protocol : str, default=""
-        What else must be the same, for example the shares of a split.
-    time : array-like of shape (n_samples,), default=None
-        When each row happened; only the order counts.
-
-    Returns
-    -------
-    fingerprint : str
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from sk_dynint.comparison import fingerprint
-    >>> X = pd.DataFrame({"site": ["a", "b"]})
-    >>> len(fingerprint(X, [0, 1]))
-    16
-    >>> fingerprint(X, [0, 1]) == fingerprint(X[::-1], [0, 1])
-    False
-    """
-    digest = hashlib.blake2b(f"{protocol} {X.shape} {list(X.columns)}".encode(), digest_size=8)
-    digest.update(pd.util.hash_pandas_object(X, index=False).to_numpy().tobytes())
-    if special := [
-        (name, kind)
-        for name, kind in zip(X.columns, column_kinds(X), strict=True)
-        if kind not in _PLAIN
-    ]:
-        digest.update(repr(special).encode())  # equal values may be numbers here, and levels there
-    digest.update(np.asarray(y, dtype=np.int64).tobytes())
-    if time is not None:
-        digest.update(pd.util.hash_array(pd.factorize(np.asarray(time), sort=True)[0]).tobytes())
-    return digest.hexdigest()
-
 
 class RunsFile:
     """A CSV file of finished runs; without a path, a list of runs in memory.
 
-    A run is a mapping from column names to values. It is appended as one line in one write, so a
-    crash can leave the last line unfinished at most. Such a line is removed when the file is opened
-    again, and its run counts as not made.
+    A run is a mapping from column names to values. It is appended as one line, under a lock of the
+    file where the system has locks (not on Windows), so several processes may append to a file. A
+    line that cannot be written as a whole is taken back. A crash can leave the last line unfinished
+    at most; such a line is removed when the file is used again, and its run counts as not made.
 
     Parameters
     ----------
@@ -107,7 +57,9 @@ class RunsFile:
     Raises
     ------
     ValueError
-        If the file has other columns; it is left as it is.
+        If the file has other columns, or a line that is no run; it is left as it is.
+    OSError
+        If the file is a folder, or there is no folder for it.
 
     Examples
     --------
@@ -130,41 +82,28 @@ class RunsFile:
         self.path = None if path is None else Path(path)
         self.columns, self.key = columns, key
         self.runs: dict[tuple[Any, ...], Run] = {}
-        if self.path is None:
-            return
-        if not self.path.parent.is_dir():
-            raise ValueError(f"{self.path}: there is no folder {self.path.parent}")
-        if self.path.exists():
-            for number, line in enumerate(self._read_lines(self.path), start=2):
-                self._keep(self._parsed(line, number))
+        if self.path is not None:
+            if not self.path.parent.is_dir():
+                raise FileNotFoundError(f"{path}: there is no folder {self.path.parent}.")
+            if self.path.exists():
+                with _open_locked(self.path, "rb") as file:
+                    content = self._repair(self.path, file)
+                for run in _parse(self.path, content, columns):
+                    self._keep(run)
 
-    def _read_lines(self, path: Path) -> list[list[str]]:
-        """Return the cells of all runs; remove an unfinished last line."""
-        with _locked(path) as descriptor:
-            content = self._checked(path, path.read_bytes())
-            os.truncate(descriptor, len(content))
-        return list(csv.reader(io.StringIO(content.decode(), newline="")))[1:]
-
-    def _parsed(self, cells: list[str], number: int) -> Run:
-        """Return the values of a line."""
-        try:
-            pairs = zip(self.columns.items(), cells, strict=True)
-            return {name: kind(cell) for (name, kind), cell in pairs}
-        except ValueError as error:
-            raise ValueError(
-                f"{self.path}, line {number}: {','.join(cells)[:80]!r} is no run ({error}); remove "
-                "it, or choose another file"
-            ) from error
-
-    def _checked(self, path: Path, content: bytes) -> bytes:
-        """Return whole lines; refuse a file with another first line."""
+    def _repair(self, path: Path, file: IO[bytes]) -> bytes:
+        """Remove an unfinished last line, and return the others; refuse another first line."""
         header = _line(self.columns)
+        content = file.read()
         if not (content.startswith(header) or header.startswith(content)):
             raise ValueError(
                 f"{path} is no file of runs: its first line is {content[:60]!r}, "
                 f"not {header[:60]!r}...; choose another file."
             )
-        return content[: content.rfind(b"\n") + 1]
+        end = content.rfind(b"\n") + 1
+        if end < len(content):
+            os.truncate(path, end)
+        return content[:end]
 
     def _keep(self, run: Run) -> None:
         self.runs[tuple(run[name] for name in self.key)] = run
@@ -177,9 +116,13 @@ class RunsFile:
         run : dict
             A value for each of the columns.
         """
-        self._keep(run)
         if self.path is not None:
-            _append(self.path, _line(run[name] for name in self.columns), _line(self.columns))
+            line = _line(run[name] for name in self.columns)
+            with _open_locked(self.path, "a+b") as file:
+                file.seek(0)
+                content = self._repair(self.path, file)
+                _append(file, line if content else _line(self.columns) + line)
+        self._keep(run)
 
     def to_frame(self, keys: Iterable[tuple[Any, ...]] | None = None) -> pd.DataFrame:
         """Return runs as a frame.
@@ -206,6 +149,8 @@ class ComparedRuns(RunsFile):
     def __init__(self, path: str | os.PathLike[str] | None, fingerprint: str) -> None:
         super().__init__(path, COLUMNS, ("model", "seed"))
         self.fingerprint = fingerprint
+        if self.path is not None:
+            _check_writable(self.path if self.path.exists() else self.path.parent)
         for run in self.runs.values():
             if run["fingerprint"] != fingerprint:
                 raise ValueError(
@@ -221,6 +166,23 @@ class ComparedRuns(RunsFile):
                     f"{self.path} holds runs of {model!r} as {run['estimator']}, not as "
                     f"{estimator}; give the model another name, or choose another file."
                 )
+
+
+def make_predictions_folder(folder: str | os.PathLike[str]) -> None:
+    """Make the folder for predictions; raise if it cannot be made or written to."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise NotADirectoryError(
+            f"predictions: {folder} is no folder and cannot become one, because a file is in the "
+            "way; choose another folder."
+        ) from error
+    _check_writable(Path(folder))
+
+
+def _check_writable(path: Path) -> None:
+    if not os.access(path, os.W_OK):
+        raise PermissionError(f"{path} may not be written to.")
 
 
 def predictions_path(folder: str | os.PathLike[str], model: str, seed: int) -> Path:
@@ -258,34 +220,53 @@ def _line(cells: Any) -> bytes:
     return text.getvalue().encode()
 
 
-def _append(path: Path, line: bytes, header: bytes) -> None:
-    """Append a line, and the header to an empty file, and wait until the file system has them.
+def _parse(path: Path, content: bytes, columns: Mapping[str, type]) -> Iterator[Run]:
+    """Yield the runs below the header; raise an error that names a line that is none."""
+    number = 1
+    try:
+        reader = csv.reader(io.StringIO(content.decode(), newline=""))
+        for cells in reader:
+            if number > 1 and cells:
+                yield _to_run(cells, columns)
+            number = reader.line_num + 1
+    except (ValueError, csv.Error) as error:
+        if isinstance(error, UnicodeDecodeError):
+            number = content[: error.start].count(b"\n") + 1
+        raise ValueError(
+            f"{path}, line {number}: {error}. Remove the line, and its run is made again."
+        ) from error
 
-    Raises
-    ------
-    OSError
-        If they could not be written whole; the file is then as it was.
-    """
-    with _locked(path) as descriptor:
-        size = os.fstat(descriptor).st_size
-        text = line if size else header + line
+
+def _to_run(cells: list[str], columns: Mapping[str, type]) -> Run:
+    """Convert the cells of a line."""
+    if len(cells) != len(columns):
+        raise ValueError(f"got {len(cells)} cells, allowed are {len(columns)}")
+    run: Run = {}
+    for cell, (name, kind) in zip(cells, columns.items(), strict=True):
         try:
-            written = os.write(descriptor, text)
-            if written < len(text):
-                raise OSError(f"{path}: {written} of {len(text)} bytes could be written")
-            os.fsync(descriptor)
-        except OSError:
-            os.truncate(descriptor, size)
-            raise
+            run[name] = kind(cell)
+        except ValueError as error:
+            raise ValueError(f"{name} is {cell[:40]!r}, allowed is {kind.__name__}") from error
+    return run
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[int]:
-    """Open a file to append; no other process that opens it so does anything meanwhile."""
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
-    try:
+def _open_locked(path: Path, mode: str) -> Iterator[IO[bytes]]:
+    """Open a file when no other process has it open in this way."""
+    with path.open(mode) as file:
         if fcntl is not None:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield descriptor
-    finally:
-        os.close(descriptor)  # gives the lock back
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield file  # closing the file unlocks it
+
+
+def _append(file: IO[bytes], text: bytes) -> None:
+    """Append all of the text or nothing, and wait until the file system has it."""
+    size = os.fstat(file.fileno()).st_size
+    try:
+        while text:
+            text = text[os.write(file.fileno(), text) :]
+        os.fsync(file.fileno())
+    except BaseException:  # a full disk, Ctrl-C
+        os.ftruncate(file.fileno(), size)
+        raise

@@ -53,9 +53,9 @@ def read_criteo(
     random_state : int, RandomState instance or None, default=None
         Which sample. An int gives the same one in every call.
     on_broken : {"raise", "warn"}, default="raise"
-        What to do with a line that has another number of fields, a label other than 0 and 1, or
-        text where a number should be: raise an error that names it, or skip all such lines with
-        one warning that counts them and names the first.
+        What to do with a line that has another number of fields, a label other than 0 and 1, text
+        where a number should be, or more than a million bytes: raise an error that names it, or
+        skip all such lines with one warning that counts them and names the first.
     return_X_y : bool, default=False
         Whether to return `(data, target)` instead of a Bunch.
 
@@ -82,6 +82,8 @@ def read_criteo(
     ValueError
         If a line is broken (with ``on_broken="raise"``); if no row is left; if `return_X_y` is
         asked of a file without labels.
+    OSError
+        If the file cannot be read: damaged, cut off, encrypted, or not there.
 
     Examples
     --------

@@ -53,8 +53,8 @@ def read_ipinyou(
         Which sample. An int gives the same one in every call.
     on_broken : {"raise", "warn"}, default="raise"
         What to do with a line that has not as many fields as the header, a label other than 0 and
-        1, or text for `slotprice`: raise an error that names it, or skip all such lines with one
-        warning that counts them and names the first.
+        1, text for `slotprice`, or more than a million bytes: raise an error that names it, or skip
+        all such lines with one warning that counts them and names the first.
     return_X_y : bool, default=False
         Whether to return `(data, target)` instead of a Bunch.
 
@@ -85,6 +85,8 @@ def read_ipinyou(
     ValueError
         If the header lacks a column; if a line is broken (with ``on_broken="raise"``); if no row is
         left; if `return_X_y` is asked of a file without labels.
+    OSError
+        If the file cannot be read: damaged, cut off, encrypted, or not there.
 
     Notes
     -----

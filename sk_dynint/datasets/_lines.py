@@ -1,12 +1,14 @@
 """Lines of a text file in blocks: whole, numbered, sampled, their fields counted.
 
 A log of 45 million lines is read in blocks of some ten megabytes. Lines that are not wanted, or do
-not have the fields they should, are dropped from a block before it is parsed.
+not have the fields they should, are dropped from a block before it is parsed. A line that is longer
+than any of a log is cut, so that a block never grows.
 """
 
 from __future__ import annotations
 
 import gzip
+import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -18,14 +20,11 @@ from typing import IO, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_LINE = 1 << 22
-"""Bytes of a line, at most: a longer one is no row of a log, and would take all memory."""
+MAX_LINE_BYTES = 1 << 20
+"""Longest line that is read; the longest of the published logs has some thousand bytes."""
 
 _MAGIC = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip"}
-
-
-class _LineTooLong(ValueError):
-    """A line is longer than MAX_LINE."""
+_DAMAGES = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -65,50 +64,69 @@ class Lines:
         lengths = np.fromiter(map(len, parts), np.int64, len(parts))
         return type(self)(b"".join(parts), np.cumsum(lengths), self.numbers[mask])
 
+    def are_too_long(self) -> NDArray[np.bool_]:
+        """Whether each line is longer than allowed; such a line may be cut."""
+        return np.diff(self.ends, prepend=0) - 1 > MAX_LINE_BYTES
+
     def count_fields(self, separator: str) -> NDArray[np.int64]:
         """Return the number of fields of each line."""
         found = np.flatnonzero(np.frombuffer(self.text, np.uint8) == ord(separator))
         return np.diff(np.searchsorted(found, self.ends), prepend=0) + 1
 
 
+def shorten(text: object, length: int = 40) -> str:
+    """Return the beginning of a text, for a message."""
+    text = str(text)
+    return text if len(text) <= length else text[:length] + "..."
+
+
 @contextmanager
 def open_log(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file, plain, gzipped or the only one in a zip archive, as its content says."""
-    with _naming(path), ExitStack() as stack:
-        file: IO[bytes] = stack.enter_context(path.open("rb"))
-        start = file.read(4)
-        file.seek(0)
-        packing = next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
-        if packing == "gzip":
-            file = cast(IO[bytes], stack.enter_context(gzip.open(file)))
-        elif packing == "zip":
-            archive = stack.enter_context(zipfile.ZipFile(file))
-            members = [name for name in archive.namelist() if not name.endswith("/")]
-            if len(members) != 1:
-                raise ValueError(
-                    f"{path} is a zip archive of {len(members)} files, {members[:5]}; it must "
-                    "hold exactly one. Unpack it and read a file of it."
-                )
-            file = stack.enter_context(archive.open(members[0]))
-        yield file
+    """Open a file, plain, gzipped or the only one in a zip archive, as its content says.
 
-
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Context in which errors of unpacking name the file."""
+    Errors of the file name it, also those that are met when it is read.
+    """
     try:
-        yield
-    except _LineTooLong as error:
-        raise ValueError(f"{path}, {error}.") from error
-    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, RuntimeError) as error:
-        # A file that is cut off, damaged or encrypted.
-        raise ValueError(f"{path} cannot be unpacked: {error}.") from error
+        with ExitStack() as stack:
+            yield _unpack(path, stack)
+    except _DAMAGES as error:
+        if isinstance(error, OSError) and error.filename is not None:  # for example, not found
+            raise
+        raise OSError(f"{path} cannot be read: {shorten(error, 200)}") from error
 
 
-def read_header(file: IO[bytes], separator: str) -> list[str]:
+def _unpack(path: Path, stack: ExitStack) -> IO[bytes]:
+    """Return the file or what is packed in it; the stack closes both."""
+    file = stack.enter_context(path.open("rb"))
+    start = file.read(4)
+    file.seek(0)
+    packing = next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
+    if packing == "gzip":
+        return cast(IO[bytes], stack.enter_context(gzip.open(file)))
+    return _open_member(path, file, stack) if packing == "zip" else file
+
+
+def _open_member(path: Path, file: IO[bytes], stack: ExitStack) -> IO[bytes]:
+    """Return the only file in a zip archive."""
+    try:
+        archive = stack.enter_context(zipfile.ZipFile(file))
+        members = [name for name in archive.namelist() if not name.endswith("/")]
+        if len(members) == 1:
+            return stack.enter_context(archive.open(members[0]))
+    except (RuntimeError, UnicodeDecodeError) as error:  # encrypted, unknown to Python, or damaged
+        raise zipfile.BadZipFile(str(error)) from error
+    raise ValueError(
+        f"{path} is a zip archive of {len(members)} files, "
+        f"{[shorten(name) for name in members[:5]]}; it must hold exactly one. Unpack it and read "
+        "a file of it."
+    )
+
+
+def read_header(file: IO[bytes], path: Path, separator: str) -> list[str]:
     """Read the first line; return the names in it."""
-    line = file.readline(MAX_LINE + 1)
-    _check_length(len(line), 1)
+    line = file.readline(MAX_LINE_BYTES + 1)
+    if len(line) > MAX_LINE_BYTES:
+        raise ValueError(f"{path}, line 1: the header is longer than {MAX_LINE_BYTES:,} bytes.")
     text = line.decode("utf-8-sig", errors="backslashreplace")
     return [name.strip() for name in text.rstrip("\r\n").split(separator)]
 
@@ -124,32 +142,36 @@ def iter_lines(
 
     ``keep(n)`` says which of the next n lines to keep.
     """
-    for text in _blocks(file, start, block, first):
+    for text in _blocks(file, start, block):
         lines = Lines.split(text, first)
         first += len(lines)
         yield lines if keep is None else lines.select(keep(len(lines)))
 
 
-def _blocks(file: IO[bytes], rest: bytes, size: int, first: int) -> Iterator[bytes]:
-    """Yield `rest` and the file in pieces of whole lines; every line ends with a line feed."""
+def _blocks(file: IO[bytes], rest: bytes, size: int) -> Iterator[bytes]:
+    """Yield `rest` and the file in pieces of whole lines; every line ends with a line feed.
+
+    Of a line that is too long, as much is yielded as shows that it is.
+    """
     while piece := file.read(size):
         text = rest + piece
         cut = text.rfind(b"\n") + 1
         rest = text[cut:]
         if cut:
             yield _unix(text[:cut])
-            first += text.count(b"\n")
-        _check_length(len(rest), first)
+        if len(rest) > MAX_LINE_BYTES + 1:  # one for a carriage return
+            yield _unix(rest[: MAX_LINE_BYTES + 2] + b"\n")
+            rest = _after_line(file, size)
     if rest:
         yield _unix(rest.removesuffix(b"\n") + b"\n")
 
 
-def _check_length(n_bytes: int, number: int) -> None:
-    """Refuse a line that is no row of a log."""
-    if n_bytes > MAX_LINE:
-        raise _LineTooLong(
-            f"line {number} has more than {MAX_LINE:,} bytes, as no row of a log has"
-        )
+def _after_line(file: IO[bytes], size: int) -> bytes:
+    """Read to the end of a line; return what was read after it."""
+    while piece := file.read(size):
+        if end := piece.find(b"\n") + 1:
+            return piece[end:]
+    return b""
 
 
 def _unix(text: bytes) -> bytes:

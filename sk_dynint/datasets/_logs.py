@@ -26,10 +26,11 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 
-from ._lines import Lines, iter_lines, open_log, read_header
+from ._lines import MAX_LINE_BYTES, Lines, iter_lines, open_log, read_header, shorten
 
 _BLOCK = 1 << 25  # bytes that are read and parsed at a time
 _SHOWN = 5  # broken lines that a warning describes
+_SHOWN_NAMES = 50  # names of a header that an error shows
 _PEEK = 1 << 16  # bytes that tell whether a file without header has labels
 _CONSTRAINTS: dict[str, list[Any]] = {
     "path": [str, PathLike],
@@ -137,10 +138,11 @@ def to_result(
 def _read_names(file: IO[bytes], path: Path, layout: Layout) -> tuple[Sequence[str], bytes, int]:
     """Return the names of the columns, text that was read after them, and the lines before it."""
     if layout.columns is None:
-        names = read_header(file, layout.separator)
+        names = read_header(file, path, layout.separator)
         if absent := [name for name in layout.kinds if name not in (*names, layout.label)]:
-            shown = str([name[:40] for name in names[:50]])
-            raise ValueError(f"{path} has no column {absent[0]!r}; its header is {shown[:1000]}.")
+            shown = [shorten(name) for name in names[:_SHOWN_NAMES]]
+            more = ", ..." if len(names) > _SHOWN_NAMES else ""
+            raise ValueError(f"{path} has no column {absent[0]!r}; its header is {shown}{more}.")
         return names, b"", 1
     start = file.read(_PEEK)
     n_fields = [line.count(layout.separator.encode()) + 1 for line in start.splitlines()]
@@ -197,9 +199,15 @@ class _Columns:
 
     def add(self, lines: Lines) -> None:
         """Parse and check lines, and append the valid ones."""
+        too_long = lines.are_too_long()
+        found = [
+            (int(number), f"longer than {MAX_LINE_BYTES:,} bytes")
+            for number in lines.numbers[too_long]
+        ]
+        lines = lines.select(~too_long)
         n_fields = lines.count_fields(self.layout.separator)
         complete = n_fields == len(self.names)
-        found = [
+        found += [
             (int(number), f"got {n} fields, allowed are {len(self.names)}")
             for number, n in zip(lines.numbers[~complete], n_fields[~complete], strict=True)
         ]
@@ -248,7 +256,7 @@ class _Columns:
             allowed = np.append(kind.convert(distinct)[1], kind.optional)
             if allowed.all():
                 continue
-            shown = [*(repr(text[:40]) for text in distinct), "nothing"]
+            shown = [*(repr(shorten(text)) for text in distinct), "nothing"]
             for row in np.flatnonzero(~allowed[codes]).tolist():
                 text = f"{name} is {shown[codes[row]]}, allowed is {kind.allowed}"
                 wrong.setdefault(row, text)

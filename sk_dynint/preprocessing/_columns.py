@@ -160,12 +160,6 @@ def read_columns(estimator: BaseEstimator, X: Any, *, reset: bool) -> list[Colum
     return columns
 
 
-def column_kinds(X: pd.DataFrame) -> list[tuple[str, bool]]:
-    """Return of each column what it holds, and whether it is numeric."""
-    columns = (_read_column(label, series) for label, series in X.items())
-    return [(column.kind, column.is_numeric) for column in columns]
-
-
 def _check_shape_and_names(X: pd.DataFrame) -> None:
     """Refuse what scikit-learn's `check_array` would refuse in an array."""
     for size, what in zip(X.shape, ("sample(s)", "feature(s)"), strict=True):

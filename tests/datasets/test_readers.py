@@ -1,6 +1,7 @@
 """Readers of published logs: small files written here in exactly their formats."""
 
 import gzip
+import io
 import warnings
 import zipfile
 
@@ -189,45 +190,6 @@ def test_packed_files(tmp_path, criteo):
         read_criteo(tmp_path / "b.zip")
 
 
-def test_damaged_files_are_named(tmp_path, criteo):
-    packed = bytearray(gzip.compress(criteo.read_bytes()))
-    (tmp_path / "cut.gz").write_bytes(packed[:-12])
-    packed[-6] ^= 255
-    (tmp_path / "crc.gz").write_bytes(packed)
-    with zipfile.ZipFile(tmp_path / "locked.zip", "w") as archive:
-        archive.write(criteo, "a.txt")
-    locked = bytearray((tmp_path / "locked.zip").read_bytes())
-    locked[6] |= 1  # flags of the file, and of its entry in the directory
-    locked[locked.index(b"PK\x01\x02") + 8] |= 1
-    (tmp_path / "locked.zip").write_bytes(locked)
-    (tmp_path / "no.zip").write_bytes(b"PK\x03\x04 and no more")
-    for name in ("cut.gz", "crc.gz", "locked.zip", "no.zip"):
-        with pytest.raises(ValueError, match=rf"{name} cannot be unpacked: \w") as found:
-            read_criteo(tmp_path / name)
-        assert str(tmp_path) in str(found.value)
-
-
-@pytest.mark.parametrize("block", [50, 1 << 25])
-def test_lines_without_end_are_refused(tmp_path, criteo, monkeypatch, block):
-    """One line of half a gigabyte took two, and gave a message as long."""
-    monkeypatch.setattr(_logs, "_BLOCK", block)
-    monkeypatch.setattr(_lines, "MAX_LINE", 2000)
-    good = criteo.read_bytes()
-    n = good.count(b"\n")
-    path = tmp_path / "long.gz"
-    path.write_bytes(gzip.compress(good + b"x" * 100_000))
-    with pytest.raises(ValueError, match=rf"long.gz, line {n + 1} has more than 2,000 bytes"):
-        read_criteo(path)
-    assert len(read_criteo(path, n_rows=2).frame) == 2 or block > 50
-    path.write_bytes(gzip.compress(b"id,click" + b"x" * 100_000))
-    with pytest.raises(ValueError, match=r"long.gz, line 1 has more than 2,000 bytes"):
-        read_avazu(path)
-    path.write_bytes(gzip.compress(b",".join(b"column" for _ in range(280)) + b"\n"))
-    with pytest.raises(ValueError, match=r"has no column 'click'|has no column") as found:
-        read_avazu(path)
-    assert len(str(found.value)) < 1500
-
-
 def test_quotes_and_words_for_missing_are_levels(tmp_path):
     row = criteo_rows(1)[0]
     row[14:20] = ['"', 'a"b', "NA", "null", "007", "ü"]
@@ -266,6 +228,135 @@ def test_round_trip(tmp_path_factory, rows):
         row[1:14] for row in rows
     ]
     assert [str(v) for v in y] == [row[0] for row in rows]
+
+
+# -- damaged files and endless lines ---------------------------------------------------------------
+
+
+def zipped(text, password=False, method=zipfile.ZIP_DEFLATED):
+    """A zip archive of one file; with `password`, marked as encrypted."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", method) as archive:
+        archive.writestr("train.txt", text)
+    content = bytearray(packed.getvalue())
+    if password:
+        content[6] |= 1
+        content[content.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(content)
+
+
+def changed(content, position):
+    """Change a byte, counted from the end if negative."""
+    content = bytearray(content)
+    content[position] ^= 0xFF
+    return bytes(content)
+
+
+DAMAGES = {
+    "gzip, cut off": (lambda text: gzip.compress(text)[:-40], "ended before the end"),
+    "gzip, CRC": (lambda text: changed(gzip.compress(text), -6), "CRC check failed"),
+    "gzip, garbage": (lambda text: gzip.compress(text)[:10] + b"\xff" * 50, "invalid block type"),
+    "zip, encrypted": (lambda text: zipped(text, password=True), "is encrypted"),
+    "zip, cut off": (lambda text: zipped(text)[:-100], "is not a zip file"),
+    "zip, CRC": (
+        lambda text: changed(zipped(text, method=zipfile.ZIP_STORED), 50),
+        "Bad CRC-32",
+    ),
+    "zip, LZMA": (
+        lambda text: changed(zipped(text, method=zipfile.ZIP_LZMA), 60),
+        "Corrupt input data",
+    ),
+    "zip, packed otherwise": (
+        lambda text: zipped(text).replace(b"\x08\x00", b"\x63\x00"),
+        "compression",
+    ),
+}
+
+
+@pytest.mark.parametrize(("damage", "message"), DAMAGES.values(), ids=DAMAGES)
+def test_damaged_files_are_named(criteo, damage, message):
+    criteo.write_bytes(damage(criteo.read_bytes()))
+    with pytest.raises(OSError, match=rf"train\.txt cannot be read: .*{message}") as info:
+        read_criteo(criteo)
+    assert len(str(info.value)) < 250 + len(str(criteo))
+
+
+def test_a_missing_file_is_python_s_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"No such file or directory: .*nowhere"):
+        read_criteo(tmp_path / "nowhere")
+
+
+@pytest.fixture(params=[1, 100, 10_000], ids=lambda size: f"blocks of {size}")
+def short_lines(request, monkeypatch):
+    """Lines of Criteo's 400 bytes are allowed, and not many more."""
+    for module in (_lines, _logs):
+        monkeypatch.setattr(module, "MAX_LINE_BYTES", 500)
+    monkeypatch.setattr(_logs, "_BLOCK", request.param)
+    monkeypatch.setattr(_logs, "_PEEK", request.param)
+    return 500
+
+
+def padded(row, n_bytes):
+    """Lengthen the last cell, so that the line has so many bytes."""
+    return [*row[:-1], row[-1] + "x" * (n_bytes - len("\t".join(row)))]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
+@pytest.mark.parametrize("place", [0, 3, 9], ids=["first", "in the middle", "last"])
+def test_a_line_of_the_greatest_length_and_a_longer_one(tmp_path, short_lines, end, place):
+    rows = criteo_rows(10)
+    whole = [*rows[:place], padded(rows[place], short_lines), *rows[place + 1 :]]
+    path = write(tmp_path / "train.txt", whole, end=end, last=False)
+    assert as_text(read_criteo(path).data) == [row[1:] for row in whole]
+    for n_bytes in (short_lines + 1, short_lines + 2, 35_000):
+        longer = [*rows[:place], padded(rows[place], n_bytes), *rows[place + 1 :]]
+        write(path, longer, end=end, last=place % 2)
+        message = f"line {place + 1}: longer than 500 bytes"
+        with pytest.raises(ValueError, match=rf"train\.txt, {message}") as info:
+            read_criteo(path)
+        assert len(str(info.value)) < 200 + len(str(path))
+        with pytest.warns(UserWarning, match=f"skipped 1 of 10 lines, .*{message}"):
+            X = read_criteo(path, on_broken="warn").data
+        assert as_text(X) == [row[1:] for row in rows[:place] + rows[place + 1 :]]
+
+
+def test_an_endless_line_is_not_read_to_its_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(_logs, "_BLOCK", 1000)
+    for module in (_lines, _logs):
+        monkeypatch.setattr(module, "MAX_LINE_BYTES", 5000)
+    path = tmp_path / "train.txt.gz"
+    path.write_bytes(gzip.compress(b"\t".join([b"1"] * 40) + b"\n" + b"x" * 10**7))
+    assert len(read_criteo(path, n_rows=1).data) == 1
+    n_read, read = [], gzip.GzipFile.read
+
+    def count(self, size):
+        n_read.append(size)
+        return read(self, size)
+
+    monkeypatch.setattr(gzip.GzipFile, "read", count)
+    with pytest.raises(ValueError, match=r"train.txt.gz, line 2: longer than 5,000 bytes"):
+        read_criteo(path, n_rows=5)
+    assert sum(n_read) < 10**5
+
+
+def test_messages_are_short(tmp_path, monkeypatch):
+    path = write(tmp_path / "x.txt", [["0"]], header=["y" * 10**5, *["name"] * 10**4])
+    with pytest.raises(ValueError, match=r"no column .*; its header is \['y+\.\.\.', ") as info:
+        read_ipinyou(path)
+    assert len(str(info.value)) < 1000 + len(str(path))
+    monkeypatch.setattr(_lines, "MAX_LINE_BYTES", 10**5)
+    with pytest.raises(ValueError, match="line 1: the header is longer than 100,000 bytes"):
+        read_ipinyou(path)
+    row = criteo_rows(1)[0]
+    with pytest.raises(ValueError, match=r"line 1: label is 'z+\.\.\.', allowed is") as info:
+        read_criteo(write(path, [["z" * 10**4, *row[1:]]]))
+    assert len(str(info.value)) < 200 + len(str(path))
+    with zipfile.ZipFile(path, "w") as archive:
+        for i in range(2):
+            archive.writestr("a" * 10**4 + str(i), "")
+    with pytest.raises(ValueError, match="zip archive of 2 files") as info:
+        read_criteo(path)
+    assert len(str(info.value)) < 500 + len(str(path))
 
 
 # -- samples ---------------------------------------------------------------------------------------

@@ -73,10 +73,23 @@ def test_choice_looks_at_validation_only_and_waits_for_all_configurations(tiny, 
 
 def test_other_rows_are_refused(tiny, tmp_path):
     run(tiny, tmp_path / "runs.csv", seeds=[0])
-    with pytest.raises(ValueError, match="on other rows"):
-        run(tiny, tmp_path / "runs.csv", seeds=[0], rows=301)  # of which no run is missing
-    with pytest.raises(ValueError, match="on other rows"):
+    with pytest.raises(ValueError, match=r"on other rows \(300 of them\)"):
         run(tiny, tmp_path / "runs.csv", rows=301)
+
+
+@pytest.mark.parametrize("rows", [150, 201, None])
+def test_other_rows_are_refused_when_no_run_is_missing(tiny, counted, tmp_path, rows):
+    X, y = data_sets.load("synthetic", rows=202)
+    path, out = tmp_path / "rows.parquet", tmp_path / "runs.csv"
+    X.assign(label=y).to_parquet(path)
+    task = tiny._replace(path=path)
+    whole = run(task, out, rows=200)
+    made, _ = counted
+    made.clear()
+    pd.testing.assert_frame_equal(run(task, out, rows=200)[SCORES], whole[SCORES])
+    with pytest.raises(ValueError, match=r"on other rows \(200 of them\)"):
+        run(task, out, rows=rows)
+    assert not made
 
 
 def test_a_foreign_file_is_refused_and_left_alone(tmp_path):
