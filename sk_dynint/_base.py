@@ -20,7 +20,7 @@ from sk_dynint._parameters import CONSTRAINTS
 from sk_dynint._process import no_fork, resolve_device, seeded
 from sk_dynint._rows import Rows, check_columns, encode, encoder_for
 from sk_dynint._validation import warn_of_order
-from sk_dynint._version import Versioned
+from sk_dynint._versioned import Versioned
 from sk_dynint._warnings import warnings_ignored
 from sk_dynint.optim import FALLBACK, OPTIMIZER_DEFAULTS, OPTIMIZERS, OptimizerPolicy
 from sk_dynint.preprocessing import FieldEncoder

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
+
+from sk_dynint._warnings import warn
 
 VALIDATIONS = ("random", "last", "groups")
 
@@ -134,9 +135,8 @@ def warn_of_order(estimator: Any, indices: NDArray[np.integer]) -> None:
         if np.mean(~is_known[tail[:, j]]) > NEW_AT_THE_END:
             found.append(label)
     if found:
-        warnings.warn(
+        warn(
             f"the rows stand in the order of columns {found}, as a log does in that of time: if "
             "later rows are to be predicted, drop these columns, and pass validation='last' to "
-            "stop by the last rows instead of random ones",
-            stacklevel=5,
+            "stop by the last rows instead of random ones"
         )

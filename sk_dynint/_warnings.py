@@ -1,12 +1,16 @@
-"""Warning filters, which are global to the process, changed by one thread at a time."""
+"""Warnings: the line they point to, and filters, which are global to the process."""
 
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import RLock
+
+INSIDE = {"sk_dynint", "sklearn", "skorch", "joblib", "contextlib", "concurrent", "threading"}
+"""Packages whose lines tell a user nothing."""
 
 _FILTERS = RLock()
 
@@ -19,6 +23,14 @@ def _begin_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_child)
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the line of the user's code that led here."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in INSIDE:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 @contextmanager

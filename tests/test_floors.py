@@ -26,8 +26,9 @@ FLOORS = {
     "_module": 1,
     "_loss": 1,
     "_validation": 1,
+    "_versioned": 1,
     "optim": 1,
-    "preprocessing": 1,
+    "preprocessing": 2,
     # Formulas, and tables on disk.
     "interactions": 2,
     "baselines": 2,

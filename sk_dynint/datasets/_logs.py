@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -25,6 +24,8 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
+
+from sk_dynint._warnings import warn
 
 from ._lines import MAX_LINE_BYTES, Lines, iter_lines, open_log, read_header, shorten
 
@@ -178,10 +179,9 @@ class _Broken:
             why = f"all {self.n} lines are broken ({lines})" if self.n else "no line was read"
             raise ValueError(f"{self.path} has no row to return: {why}.")
         if self.n:
-            warnings.warn(
+            warn(
                 f"{self.path}: skipped {self.n} of {self.n + n_rows} lines, which are broken "
-                f"({lines}).",
-                stacklevel=4,
+                f"({lines})."
             )
 
 

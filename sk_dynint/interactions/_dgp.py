@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Literal
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sk_dynint._warnings import warn
 from sk_dynint.interactions._gate import GateInput, GateNetwork
 from sk_dynint.interactions._layer import InteractionLayer, glorot
 from sk_dynint.interactions._penalty import PenaltyKind, orthogonal_penalty
@@ -86,10 +86,9 @@ class DynamicGeneratedParameters(InteractionLayer):
         if rank is None:
             rank = min(16, width)
         elif rank > width:
-            warnings.warn(
+            warn(
                 f"rank={rank} is above width={width} (fields times sub-spaces): the columns of "
-                "U and V cannot be orthogonal",
-                stacklevel=2,
+                "U and V cannot be orthogonal"
             )
         self.rank = rank
         self.activation = activation

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
+
+from sk_dynint._warnings import warn
 
 from ._counts import Counts
 from ._field import Field
@@ -46,16 +47,12 @@ def warn_of_useless_columns(
         if field.cardinality == 2 and each.has_values
     ]
     if empty:
-        warnings.warn(
-            f"columns {empty} hold no value; whatever they hold later counts as unseen",
-            stacklevel=4,
-        )
+        warn(f"columns {empty} hold no value; whatever they hold later counts as unseen")
     if lost and min_count <= 2:  # a greater one than the default was asked for
-        warnings.warn(
+        warn(
             f"columns {lost} keep no level: none of their values occurs {min_count} times "
             "(min_count, counted by sample_weight), so that all are the same to a model; drop "
-            "the columns, make them numbers or dates, or lower min_count",
-            stacklevel=4,
+            "the columns, make them numbers or dates, or lower min_count"
         )
 
 
@@ -65,12 +62,11 @@ def warn_of_identifiers(counts: Sequence[Counts], n_bins: int, known: Collection
     if found:
         labels = [each.label for each in found]
         numbers = " and ".join(f"{len(each.values):,}" for each in found)
-        warnings.warn(
+        warn(
             f"columns {labels} hold whole numbers with {numbers} values and were put in {n_bins} "
             "bins; if they are identifiers, name them in categorical_features, beside which other "
             f"columns stay what they are; if not, binning={{{labels[0]!r}: 'quantile'}} and the "
-            "like end this warning",
-            stacklevel=4,
+            "like end this warning"
         )
 
 
@@ -114,15 +110,13 @@ def warn_of_strangers(
     unseen = {label: f"{share:.0%}" for label, f, share in strange if not f.is_numeric}
     beyond = {label: f"{share:.0%}" for label, f, share in strange if f.is_numeric}
     if unseen:
-        warnings.warn(
+        warn(
             f"columns hold values that fit did not see, in so much of these rows: {unseen}; all of "
-            "them are one to a model. Are they written as they were in fit?",
-            stacklevel=5,
+            "them are one to a model. Are they written as they were in fit?"
         )
     if beyond:
-        warnings.warn(
+        warn(
             "columns hold numbers or dates beyond the range of fit, in so much of these rows: "
             f"{beyond}; they fall in the first or the last bin. A column that grows with time, "
-            "such as a date, tells nothing about later rows: drop it",
-            stacklevel=5,
+            "such as a date, tells nothing about later rows: drop it"
         )

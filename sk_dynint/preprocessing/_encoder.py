@@ -15,7 +15,7 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_array, check_is_fitted
 
-from sk_dynint._version import Versioned
+from sk_dynint._versioned import Versioned
 
 from ._advice import MIN_ROWS, warn_of_identifiers, warn_of_strangers, warn_of_useless_columns
 from ._binning import BINNINGS, NumericField, fit_numeric

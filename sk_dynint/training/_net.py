@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from torch import Tensor
 from sk_dynint._loss import BinaryCrossEntropy
 from sk_dynint._module import CTRModule
 from sk_dynint._process import no_fork, seeded
+from sk_dynint._warnings import warn
 from sk_dynint.engine import Batch, Engine, Sums, supports_bfloat16
 from sk_dynint.optim import OptimizerPolicy, RowOptimizer, load_optimizer_state, optimizer_state
 from sk_dynint.training._callbacks import history_frame, parameter_names, weighted_auc
@@ -178,10 +178,9 @@ class CTRNet(PredictionMixin, NeuralNet):
     def make_engine(self) -> Engine:
         """Return an engine that trains the module with the net's optimizer and options."""
         if self.precision == "bf16" and not supports_bfloat16(torch.device(self.device)):
-            warnings.warn(
+            warn(
                 "precision='bf16': this processor has no instructions for bfloat16; training will "
-                "take several times as long as with 'fp32'",
-                stacklevel=2,
+                "take several times as long as with 'fp32'"
             )
         return Engine(
             self.module_,
@@ -262,10 +261,9 @@ class CTRNet(PredictionMixin, NeuralNet):
             if self.run_.best is None or self.run_.best.module_state is None:
                 raise
             self._end_training()
-            warnings.warn(
+            warn(
                 f"{error}. The weights of the best evaluation period, {self.run_.best.period}, are "
-                "kept",
-                stacklevel=2,
+                "kept"
             )
             return
         except KeyboardInterrupt:

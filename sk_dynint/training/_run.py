@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from sk_dynint._process import no_fork, seeded
+from sk_dynint._warnings import warn
 from sk_dynint.engine import Batch, Engine, Sums
 from sk_dynint.optim import load_optimizer_state, optimizer_state
 from sk_dynint.training._average import WeightAverage
@@ -185,27 +185,24 @@ class Run:
         """Warn if training stopped too early, had weights too small to learn, or learnt nothing."""
         weight = float(self.batches.data.weights().mean())
         if weight < MIN_MEAN_WEIGHT:
-            warnings.warn(
+            warn(
                 f"the weights of the rows have the mean {weight:.2g}; a weight of 1 stands for one "
-                "row, so that such rows hardly move the model: divide the weights by their mean",
-                stacklevel=6,
+                "row, so that such rows hardly move the model: divide the weights by their mean"
             )
         if self.best is None:
             return
         constant = self._constant_loss()
         least = float(history["valid_loss"].min())
         if not least < constant:
-            warnings.warn(
+            warn(
                 f"nothing was learnt: the least validation logloss is {least:.4f}, and that of the "
-                f"same probability for every row {constant:.4f}; change lr, or look at the columns",
-                stacklevel=6,
+                f"same probability for every row {constant:.4f}; change lr, or look at the columns"
             )
         elif self.best.period == len(history) and self.batches.is_finished():
-            warnings.warn(
+            warn(
                 f"max_epochs={self.batches.schedule.n_passes} ended training while the validation "
                 "score was still improving; raise it",
                 ConvergenceWarning,
-                stacklevel=6,
             )
 
     def _constant_loss(self) -> float:

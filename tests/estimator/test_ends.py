@@ -141,3 +141,12 @@ def test_device_auto(clicks):
 def test_optimizers_that_need_a_closure_are_refused(clicks):
     with pytest.raises(ValueError, match="LBFGS evaluates the loss several times in a step"):
         fast(optimizer=torch.optim.LBFGS).fit(*clicks)
+
+
+def test_warnings_point_to_the_users_line(clicks):
+    X, y = clicks
+    X = X.assign(user_id=np.arange(len(X)) % 500)
+    for call in (FieldEncoder().fit, FieldEncoder().fit_transform, fast().fit):
+        with pytest.warns(UserWarning, match="user_id") as found:
+            call(X, y)
+        assert {w.filename for w in found} == {__file__}
