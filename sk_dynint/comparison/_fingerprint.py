@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from pandas.api.types import infer_dtype
 
-from sk_dynint.preprocessing import arrow_to_pandas
+from sk_dynint.preprocessing import arrow_to_pandas, extension_to_pandas
 
 
 def fingerprint(X: Any, y: ArrayLike, protocol: str = "", time: Any = None) -> str:
@@ -63,6 +63,8 @@ def _read_column(values: pd.Series) -> tuple[pd.Series, str]:
 
     pandas hashes a category as the integer in it, True as 1, and a date as its ticks.
     """
+    if isinstance(values.dtype, pd.ArrowDtype):
+        values = extension_to_pandas(values)
     dtype = values.dtype
     if dtype.kind in "iuf" or isinstance(dtype, pd.StringDtype):
         return values, ""

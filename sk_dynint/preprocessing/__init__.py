@@ -1,7 +1,7 @@
 """Preprocessing: a table of columns becomes a matrix of field indices."""
 
-from ._arrow import arrow_to_pandas
+from ._arrow import arrow_to_pandas, extension_to_pandas
 from ._columns import check_frame
 from ._encoder import FieldEncoder
 
-__all__ = ["FieldEncoder", "arrow_to_pandas", "check_frame"]
+__all__ = ["FieldEncoder", "arrow_to_pandas", "check_frame", "extension_to_pandas"]

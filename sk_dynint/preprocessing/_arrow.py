@@ -27,24 +27,33 @@ def arrow_to_pandas(X: Any) -> Any:
             f"A {type(X).__module__.partition('.')[0]} frame is read through pyarrow: "
             "pip install 'sk-dynint[arrow]', or pass a pandas frame."
         ) from error
+    objects = objects_of_polars(X)
+    names = list(X.columns) if objects else None
     try:
-        table = pa.table(X)
+        table = pa.table(X.drop(list(objects)) if objects else X)
     except pa.ArrowException as error:
         raise TypeError(f"X has a column that Arrow cannot hold ({error}); cast it") from error
     columns: dict[int, pd.Series] = {}
     for name, column in zip(table.column_names, table.itercolumns(), strict=True):
         try:
-            if hasattr(X, "get_column") and str(X.get_column(name).dtype) == "Object":
-                # Objects of Python in polars, of which Arrow gets the addresses.
-                series = pd.Series(X.get_column(name).to_list(), dtype=object)
-            else:
-                series = column_to_pandas(column)
-            columns[len(columns)] = series
+            columns[len(columns)] = column_to_pandas(column)
         except pa.ArrowException as error:
             raise TypeError(
                 f"column {name!r} holds {column.type}, which can be neither levels nor numbers"
             ) from error
-    return pd.DataFrame(columns, copy=False).set_axis(table.column_names, axis=1)
+    frame = pd.DataFrame(columns, copy=False).set_axis(table.column_names, axis=1)
+    return frame.assign(**objects)[names] if objects else frame
+
+
+def objects_of_polars(X: Any) -> dict[str, pd.Series]:
+    """Return the columns of objects of Python in a polars frame; Arrow would get addresses."""
+    if not hasattr(X, "get_column"):
+        return {}
+    return {
+        name: pd.Series(X.get_column(name).to_list(), dtype=object)
+        for name, dtype in X.schema.items()
+        if str(dtype) == "Object"
+    }
 
 
 def column_to_pandas(column: Any) -> pd.Series:

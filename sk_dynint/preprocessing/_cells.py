@@ -72,7 +72,7 @@ def plain_objects(objects: Objects) -> tuple[Any, str]:
     if kind in ("dates", "durations") and pd.isna(objects).all():
         kind = NO_VALUES
     if kind == "dates":
-        return pd.to_datetime(objects, utc=True).tz_localize(None).to_numpy(), kind
+        return _to_dates(objects), kind
     if kind == "durations":
         return pd.to_timedelta(objects).to_numpy(), kind
     if kind:
@@ -84,6 +84,15 @@ def plain_objects(objects: Objects) -> tuple[Any, str]:
         plain[i] = plain_cell(objects[i])
         kinds.add(kind_of_cell(objects[i]))
     return plain, joined_kinds(kinds)
+
+
+def _to_dates(objects: Objects) -> NDArray[np.datetime64]:
+    """Return dates and instants of any time zone in UTC."""
+    try:
+        return pd.to_datetime(objects, utc=True).tz_localize(None).to_numpy()
+    except pd.errors.OutOfBoundsDatetime:  # pandas 2 reads nanoseconds, which end in 2262
+        cells = (np.datetime64("NaT") if pd.isna(v) else plain_cell(v).asm8 for v in objects)
+        return np.array([cell.astype("M8[us]") for cell in cells])
 
 
 def kind_of_cell(value: Any) -> str:

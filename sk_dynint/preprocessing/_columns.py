@@ -230,7 +230,8 @@ def _plain_values(values: Any) -> tuple[Any, str]:
         if dtype.kind in "biuf":
             return getattr(values, "array", values), kind
     # Objects; also Period, Interval, ...
-    return plain_objects(pd.Series(values).astype(object).to_numpy())
+    series = values if isinstance(values, pd.Series) else pd.Series(values)
+    return plain_objects(series.astype(object).to_numpy())
 
 
 def _check_finite(column: Column) -> None:

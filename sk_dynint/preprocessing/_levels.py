@@ -164,7 +164,9 @@ def _sort_key(key: Any) -> tuple[Any, ...]:
 def decode(fields: Sequence[CategoricalField], indices: NDArray[np.int64]) -> list[pd.Series]:
     """Return the levels of field indices, one series per field."""
     try:
-        frame = make_ordinal_encoder(fields).inverse_transform(pd.DataFrame(indices))
+        # In category-encoders, with pandas 2.
+        with warnings_ignored("Dtype inference on a pandas object"):
+            frame = make_ordinal_encoder(fields).inverse_transform(pd.DataFrame(indices))
         columns = [frame[j] for j in frame.columns]
     except UnicodeEncodeError:  # a lone surrogate: a string, but none that pandas would infer
         columns = [

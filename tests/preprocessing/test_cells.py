@@ -73,12 +73,14 @@ PANDAS = {
     "integers": ["Int64"],
     "unsigned": ["UInt64"],
     "floats": ["Float64", "float64"],
-    "strings": ["str", pd.StringDtype("python"), pd.StringDtype("pyarrow")],
+    "strings": [pd.StringDtype("python"), pd.StringDtype("pyarrow")],
     "booleans": ["boolean"],
     "days": ["datetime64[s]", "datetime64[us]"],
     "instants": ["datetime64[us]"],
     "durations": ["timedelta64[us]"],
 }
+if pd.__version__ >= "3":  # before, astype("str") made strings of missing cells
+    PANDAS["strings"].append("str")
 NUMPY = {
     "integers": ["int64"],
     "unsigned": ["uint64"],
@@ -132,6 +134,9 @@ def as_arrow(kind, values, dtype):
     if pa.types.is_decimal(dtype):
         decimals = [v if v is None else Decimal(v) for v in values]
         return pa.array(decimals, type=dtype)
+    if kind == "uuids":
+        stored = pa.array([v if v is None else v.bytes for v in values], type=pa.binary(16))
+        return pa.ExtensionArray.from_storage(dtype, stored)
     if kind == "days" and pa.types.is_timestamp(dtype):
         return pa.array(values, type=pa.date32()).cast(dtype)
     return pa.array(values, type=dtype)
