@@ -7,31 +7,38 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from itertools import count
+from threading import Barrier, Lock
 from typing import Any
 
 import torch
 
 from sk_dynint._process import one_thread, use_one_thread
 
-_pool: ThreadPoolExecutor | None = None
+_pools: dict[int, ThreadPoolExecutor] = {}
+_lock = Lock()
 
 
-def _shared_pool() -> ThreadPoolExecutor:
-    """Return the pool of this process, whose threads start when they are first needed.
+def _shared_pool(n_threads: int) -> ThreadPoolExecutor:
+    """Return a pool of this process; its threads have begun, within the caller's `one_thread`.
 
-    They live as long as the process: a thread that ends frees what libraries keep for it, under
-    locks that would stay locked in a child that is forked in that moment.
+    (A new thread of Python starts with the number of torch's threads that was set last, which one
+    that begins later would make 1.)  The threads live as long as the process: one that ends frees
+    what libraries keep for it, under locks that would stay locked in a child forked in that moment.
     """
-    global _pool
-    if _pool is None:
-        _pool = ThreadPoolExecutor(os.cpu_count(), "sk_dynint", initializer=use_one_thread)
-    return _pool
+    with _lock:
+        if n_threads not in _pools:
+            pool = ThreadPoolExecutor(n_threads, "sk_dynint", initializer=use_one_thread)
+            barrier = Barrier(n_threads)
+            wait([pool.submit(barrier.wait) for _ in range(n_threads)])
+            _pools[n_threads] = pool
+        return _pools[n_threads]
 
 
 def _begin_child() -> None:
     """Forget the threads of the parent, in the child of a fork."""
-    global _pool
-    _pool = None
+    global _lock
+    _lock = Lock()
+    _pools.clear()
 
 
 if hasattr(os, "register_at_fork"):
@@ -79,7 +86,8 @@ class Workers:
                     results[i] = function(*calls[i])
 
         n_helpers = min(self.n_workers, len(calls)) - 1 if self._is_running else 0
-        helpers = [_shared_pool().submit(work) for _ in range(n_helpers)]
+        pool = _shared_pool(self.n_workers - 1) if n_helpers else None
+        helpers = [pool.submit(work) for _ in range(n_helpers)] if pool else []
         try:
             work()
         finally:

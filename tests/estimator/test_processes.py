@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -118,6 +119,8 @@ def test_threads_that_predict_at_a_time_get_the_same_bits(name, two_threads):
     with pytest.MonkeyPatch.context() as patch:  # one thread alone
         patch.setattr("torch.get_num_threads", lambda: 1)
         np.testing.assert_array_equal(model.predict_proba(X), expected[2500])
+    with ThreadPoolExecutor(1) as pool:  # a new thread of the user's has torch's threads
+        assert pool.submit(torch.get_num_threads).result() == 2
     differing = []
 
     def predict(seed):
