@@ -136,10 +136,8 @@ class Rows(NamedTuple):
 
 def plain_labels(y: Any) -> NDArray[Any]:
     """Return labels as an array; nullable integers and booleans, and objects, as what they are."""
-    if (
-        isinstance(getattr(y, "dtype", None), pd.api.extensions.ExtensionDtype)
-        and not y.isna().any()
-    ):
+    is_extension = isinstance(getattr(y, "dtype", None), pd.api.extensions.ExtensionDtype)
+    if is_extension and not y.isna().any():
         y = y.to_numpy()
     y = column_or_1d(y, warn=True)
     if y.dtype == object and pd.api.types.infer_dtype(y, skipna=False) in ("boolean", "integer"):
@@ -149,11 +147,11 @@ def plain_labels(y: Any) -> NDArray[Any]:
 
 def find_groups(X: Any, groups: Any) -> NDArray[Any] | None:
     """Return groups of rows, given as an array or as the label of a column of `X`."""
-    if groups is None or not (np.isscalar(groups) or isinstance(groups, tuple)):
-        groups = None if groups is None else np.asarray(groups)
-        if groups is not None:
-            check_consistent_length(X, groups)
-        return groups
+    if groups is None:
+        return None
+    if not (np.isscalar(groups) or isinstance(groups, tuple)):
+        check_consistent_length(X, groups)
+        return np.asarray(groups)
     if not isinstance(X, pd.DataFrame):
         raise ValueError(f"groups={groups!r} names a column, but X is no frame; pass an array")
     if groups not in X.columns:

@@ -54,10 +54,13 @@ def split(
     Raises
     ------
     ValueError
-        If the groups are missing, or a part would be empty or of one class only in training.
+        If the groups are missing or of no use, a part would be empty, or the training part would be
+        of one class only.
     """
     n = len(target)
     if how == "random":
+        if groups is not None:
+            raise ValueError("validation='random' has no use for groups; choose 'last' or 'groups'")
         rows = np.arange(n)
         parts = train_test_split(
             rows, test_size=fraction, stratify=target, random_state=random_state

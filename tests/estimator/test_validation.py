@@ -104,6 +104,8 @@ def test_groups_are_routed():
 @pytest.mark.parametrize(
     ("params", "groups", "message"),
     [
+        ({}, np.arange(600), "validation='random' has no use for groups; choose 'last' or"),
+        ({"validation_column": "day"}, None, "validation='random' has no use for groups"),
         ({"validation": "groups"}, None, "validation='groups' takes groups; pass them to fit"),
         ({"validation": "last"}, "days", r"groups='days' is no column of X; its columns are \["),
         ({"validation": "last"}, np.arange(9), "inconsistent numbers of samples"),
