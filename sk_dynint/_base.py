@@ -19,7 +19,7 @@ from sk_dynint._names import check_names, checked_params, refuse_arguments
 from sk_dynint._parameters import CONSTRAINTS
 from sk_dynint._process import no_fork, resolve_device, seeded
 from sk_dynint._rows import Rows, check_columns, encode, encoder_for
-from sk_dynint._validation import warn_of_order
+from sk_dynint._validation import Split, warn_of_order
 from sk_dynint._versioned import Versioned
 from sk_dynint._warnings import warnings_ignored
 from sk_dynint.optim import FALLBACK, OPTIMIZER_DEFAULTS, OPTIMIZERS, OptimizerPolicy
@@ -28,6 +28,7 @@ from sk_dynint.training import (
     FULL_BATCH_MAX_ROWS,
     CTRNet,
     EncodedData,
+    MemberData,
     Run,
     Schedule,
     SklearnCallbacks,
@@ -47,6 +48,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
     net_: CTRNet
     _built_with: dict[str, Any]
     loss = BinaryCrossEntropy()
+    n_members: int = 1
     orthogonal_penalty: float = 0.0
     _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
 
@@ -119,17 +121,10 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
             classes = self.classes_ if warm else None
             groups = self.validation_column if groups is None else groups
             rows = self._check_rows(X, y, sample_weight, classes, groups, reset=not warm)
-            valid, part = None, "y_val"
+            valid = None
             if X_val is not None:
                 valid = self._check_rows(X_val, y_val, sample_weight_val, self.classes_)
-            elif self._wants_validation(len(rows.target)):
-                part = f"the part set aside by validation_fraction={self.validation_fraction}"
-                rows, valid = rows.split(self.validation, self.validation_fraction, random_state)
-            if valid is not None and self.scoring == "auc":
-                valid.check_both_classes(part)
-            data, valid_data = self._encode(rows, valid, fit=not warm)
-            if valid is not None and X_val is None and self.validation == "random":
-                warn_of_order(self, data.indices)
+            data, valid_data = self._encoded(rows, valid, random_state, fit=not warm)
             if warm:
                 self._renew_options()
             else:
@@ -231,6 +226,28 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
         rows, self.classes_ = Rows.checked(X, y, sample_weight, classes, groups)
         return rows
 
+    def _encoded(
+        self, rows: Rows, valid: Rows | None, random_state: np.random.RandomState, *, fit: bool
+    ) -> tuple[EncodedData | MemberData, EncodedData | MemberData | None]:
+        """Set validation rows aside, unless there are some or none are wanted, and encode all.
+
+        A single model's encoder does not see them.  Members have one encoder together, which sees
+        all rows, because each of them learns from those that the others set aside.
+        """
+        sets_aside = valid is None and self._wants_validation(len(rows.target))
+        options = self.validation, self.validation_fraction, random_state
+        parts: list[Split] = []
+        if sets_aside and self.n_members > 1 and self.validation != "last":
+            parts = rows.folds(*options, self.n_members)
+        elif sets_aside:
+            rows, valid = rows.split(*options)
+        if valid is not None and self.scoring == "auc":
+            valid.check_both_classes("the part set aside" if sets_aside else "y_val")
+        data, valid_data = self._encode(rows, valid, fit=fit)
+        if sets_aside and self.validation == "random":
+            warn_of_order(self, data.indices)
+        return MemberData.divided(data, parts) if parts else (data, valid_data)
+
     def _encode(
         self, rows: Rows, valid: Rows | None = None, *, fit: bool
     ) -> tuple[EncodedData, EncodedData | None]:
@@ -250,7 +267,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
 
     def _make_net(
         self,
-        data: EncodedData,
+        data: EncodedData | MemberData,
         make_body: Callable[[int, int], Body],
         random_state: np.random.RandomState,
         *,
@@ -276,6 +293,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
             batch_size=self._batch_size(len(data)),
             max_epochs=self.max_epochs,
             device=str(resolve_device(self.device)),
+            n_members=self.n_members,
         )
 
     def _renew_options(self) -> None:
@@ -330,8 +348,8 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
 
     def _train(
         self,
-        data: EncodedData,
-        valid: EncodedData | None,
+        data: EncodedData | MemberData,
+        valid: EncodedData | MemberData | None,
         random_state: np.random.RandomState,
         passes: int | None = None,
         routed: tuple[Any, Any] | None = None,
@@ -351,7 +369,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
                 sklearn_callbacks = SklearnCallbacks(self, context, *routed)
         run = Run.planned(
             self.net_.make_engine(),
-            data if shuffle else data.sorted(),
+            data if shuffle or isinstance(data, MemberData) else data.sorted(),
             valid,
             schedule=schedule,
             seed=_draw_seed(random_state),
@@ -368,7 +386,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
         self.best_step_, self.best_score_ = run.best_of(self.history_)
         if fits and interrupt is None:
             run.warn_of_poor_ends(self.history_)
-        self.n_pruned_rows_ = self.net_.module_.embedding.n_zero_rows()
+        self.n_pruned_rows_ = self.net_.module_.n_zero_rows()
         if routed is not None:
             context.call_on_fit_task_end(
                 estimator=self, X=routed[0], y=routed[1], reconstruction_attributes={}

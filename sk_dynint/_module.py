@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import ClassVar, Literal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -152,3 +152,55 @@ class CTRModule(nn.Module):
     def tables(self) -> list[FieldEmbedding]:
         """The embedding table, then the first-order weights if the body wants them."""
         return [table for table in (self.embedding, self.first_order) if table is not None]
+
+    def n_zero_rows(self) -> int:
+        """Count the rows of the table that are exactly zero: pruned by group lasso."""
+        return self.embedding.n_zero_rows()
+
+
+class Ensemble(nn.Module):
+    """Members that are alike but for their weights; the logit is the mean of theirs.
+
+    Parameters
+    ----------
+    n_members : int
+        Number of members.
+    *args, **options
+        Of each :class:`CTRModule`, with a table and a body of its own.
+
+    Notes
+    -----
+    Shape: (B, F) int -> (B,).
+    """
+
+    table_names: ClassVar = tuple(f"members.*.{name}" for name in CTRModule.table_names)
+
+    def __init__(self, n_members: int, *args: Any, **options: Any) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(CTRModule(*args, **options) for _ in range(n_members))
+
+    def __iter__(self) -> Iterator[CTRModule]:
+        """Iterate over the members."""
+        return iter(self.members)  # type: ignore[arg-type]
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Mean logit of each row of indices."""
+        return torch.stack([member(X) for member in self]).mean(0)
+
+    def penalty(self) -> Tensor | float:
+        """Mean penalty of the members in the last forward pass."""
+        return sum(member.penalty() for member in self) / len(self.members)
+
+    @property
+    def body(self) -> Body:
+        """Body of the first member; those of the others have the same options."""
+        return next(iter(self)).body
+
+    @property
+    def bias(self) -> Tensor:
+        """Bias of the first member; all parameters are of its type and on its device."""
+        return next(iter(self)).bias
+
+    def n_zero_rows(self) -> int:
+        """Count the rows of all tables that are exactly zero."""
+        return sum(member.n_zero_rows() for member in self)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +16,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, column_or_1d
 
-from sk_dynint._validation import split
+from sk_dynint._validation import Split, folds, split
 from sk_dynint.preprocessing import FieldEncoder, check_frame
 from sk_dynint.training import EncodedData
 
@@ -93,14 +95,27 @@ class Rows(NamedTuple):
         self, how: str, fraction: float, random_state: np.random.RandomState
     ) -> tuple[Rows, Rows]:
         """Set a fraction of the rows aside, before the encoder sees anything."""
-        try:
+        with self._explained(fraction):
             train, valid = split(self.target, how, fraction, self.groups, random_state)
+        return self.take(train), self.take(valid)
+
+    def folds(
+        self, how: str, fraction: float, random_state: np.random.RandomState, n_folds: int
+    ) -> list[Split]:
+        """Return row numbers of what each member of an ensemble learns from and sets aside."""
+        with self._explained(fraction):
+            return folds(self.target, how, fraction, self.groups, random_state, n_folds)
+
+    @contextmanager
+    def _explained(self, fraction: float) -> Iterator[None]:
+        """Context that says what could not be done, and what to do instead."""
+        try:
+            yield
         except ValueError as error:
             raise ValueError(
                 f"validation_fraction={fraction} of {len(self.target)} rows cannot be set aside "
                 f"for early stopping: {error} Pass X_val, or early_stopping=False"
             ) from error
-        return self.take(train), self.take(valid)
 
     def class_weight(self, given: Any, classes: NDArray[Any]) -> NDArray[np.float64]:
         """Return the factor for the weight of each class; "balanced" goes by these rows."""

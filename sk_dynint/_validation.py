@@ -82,6 +82,57 @@ def split(
     return Split(train, valid)
 
 
+def folds(
+    target: NDArray[np.float64],
+    how: str,
+    fraction: float,
+    groups: Any,
+    random_state: np.random.RandomState,
+    n_folds: int,
+) -> list[Split]:
+    """Set a fraction of the rows aside, other ones each time, until all have had their turn.
+
+    Parameters
+    ----------
+    target, fraction, random_state
+        As for :func:`split`.
+    how : {"random", "groups"}
+        Whether rows are drawn, as many of each class as there are, or whole groups.
+    groups : array-like of shape (n_samples,) or None
+        Group of each row.
+    n_folds : int
+        How often.
+
+    Raises
+    ------
+    ValueError
+        As :func:`split` does.
+    """
+    split(target, how, fraction, groups, random_state)  # what it refuses is refused here too
+    place = np.empty(len(target))  # of each row in a circle of length 1
+    if how == "random":
+        for value in np.unique(target):
+            rows = np.flatnonzero(target == value)
+            place[rows] = (random_state.permutation(len(rows)) + 0.5) / len(rows)
+    else:
+        codes = group_codes(groups, len(target), ordered=False)
+        order = random_state.permutation(codes.max() + 1)
+        sizes = np.bincount(codes)[order] / len(target)
+        middle = np.cumsum(sizes) - sizes / 2
+        place = middle[np.argsort(order)][codes]
+    parts = []
+    for number in range(n_folds):
+        is_valid = (place - number * fraction) % 1 < fraction
+        train, valid = np.flatnonzero(~is_valid), np.flatnonzero(is_valid)
+        if not len(valid) or target[train].min() == target[train].max():
+            raise ValueError(
+                f"part {number + 1} of the {n_folds} that the members set aside, each its own, "
+                f"has {len(valid)} rows, and leaves one class only or holds none; lower n_members"
+            )
+        parts.append(Split(train, valid))
+    return parts
+
+
 def group_codes(groups: Any, n_samples: int, *, ordered: bool) -> NDArray[np.intp]:
     """Return for each row the position of its group among all; `ordered` ones are moments.
 

@@ -1,7 +1,20 @@
 """The engine: gradients, optimizer steps and logits, by kernels or by autograd."""
 
-from sk_dynint.engine._engine import Batch, Engine, Sums, supports_bfloat16
+from sk_dynint.engine._engine import AnyBatch, Batch, Engine, MemberBatch, Sums, supports_bfloat16
+from sk_dynint.engine._ensemble import EnsembleEngine, make_engine
 from sk_dynint.engine._kernel import Kernel
 from sk_dynint.engine.kernels import KERNELS, StackKernel
 
-__all__ = ["KERNELS", "Batch", "Engine", "Kernel", "StackKernel", "Sums", "supports_bfloat16"]
+__all__ = [
+    "KERNELS",
+    "AnyBatch",
+    "Batch",
+    "Engine",
+    "EnsembleEngine",
+    "Kernel",
+    "MemberBatch",
+    "StackKernel",
+    "Sums",
+    "make_engine",
+    "supports_bfloat16",
+]

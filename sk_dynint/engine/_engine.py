@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -44,6 +44,30 @@ class Batch(NamedTuple):
             target.to(like.device, like.dtype),
             weight.to(like.device, like.dtype),
         )
+
+
+class MemberBatch(tuple[Batch, ...]):
+    """A batch of its own for each member."""
+
+    __slots__ = ()
+
+    @property
+    def target(self) -> Tensor:
+        """Targets of the first member's rows, then of the next one's."""
+        return torch.cat([batch.target for batch in self])
+
+    @property
+    def weight(self) -> Tensor:
+        """Weights in the same order."""
+        return torch.cat([batch.weight for batch in self])
+
+    def to(self, like: Tensor) -> Self:
+        """Move to the device of a parameter; targets and weights take on its type."""
+        return type(self)(batch.to(like) for batch in self)
+
+
+AnyBatch = Batch | MemberBatch
+"""Rows to learn from or to evaluate; those of an ensemble's members may differ."""
 
 
 class Sums(NamedTuple):
@@ -139,6 +163,10 @@ class Engine:
     @torch.no_grad()
     def logits(self, indices: Tensor) -> Tensor:
         """Return the logit of each row of indices, (B, F) -> (B,)."""
+        return self.compute_logits(indices)
+
+    def compute_logits(self, indices: Tensor) -> Tensor:
+        """Do the work of :meth:`logits`, for callers that hold `no_fork` and `no_grad`."""
         self._set_mode(training=False)
         out = self.module.bias.new_empty(len(indices))
         self.inference_kernels[0].load()
@@ -175,7 +203,7 @@ class Engine:
     # ---------------------------------------------------------------- training
 
     @no_fork()
-    def step(self, batch: Batch, on_gradients: Callable[[], None] | None = None) -> Sums:
+    def step(self, batch: AnyBatch, on_gradients: Callable[[], None] | None = None) -> Sums:
         """Compute the gradients of a batch, then let the optimizer use them.
 
         Parameters
@@ -201,17 +229,18 @@ class Engine:
             self.optimizer.step()
         return self._sums(logit, batch)
 
-    def evaluate(self, batch: Batch) -> Sums:
+    def evaluate(self, batch: AnyBatch) -> Sums:
         """Compute the logits of a batch and sum their loss, without learning from it."""
         batch = batch.to(self.module.bias)
+        assert isinstance(batch, Batch)
         return self._sums(self.logits(batch.indices), batch)
 
     @torch.no_grad()
-    def _sums(self, logit: Tensor, batch: Batch) -> Sums:
+    def _sums(self, logit: Tensor, batch: AnyBatch) -> Sums:
         return Sums(self.loss(logit, batch.target, batch.weight), batch.weight.sum(), logit)
 
     @torch.no_grad()
-    def gradients(self, batch: Batch) -> Tensor:
+    def gradients(self, batch: AnyBatch) -> Tensor:
         """Set the gradient of every parameter to that of the summed objective.
 
         Returns
@@ -219,6 +248,7 @@ class Engine:
         Tensor of shape (B,)
             The logits.
         """
+        assert isinstance(batch, Batch)
         indices, target, weight = batch.to(self.module.bias)
         self._set_mode(training=True)
         for parameter in self._parameters:

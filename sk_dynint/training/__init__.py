@@ -2,7 +2,7 @@
 
 from sk_dynint.engine import Batch
 from sk_dynint.training._callbacks import SklearnCallbacks, check_callbacks
-from sk_dynint.training._data import EncodedData
+from sk_dynint.training._data import EncodedData, MemberData
 from sk_dynint.training._net import CTRNet
 from sk_dynint.training._run import Run
 from sk_dynint.training._schedule import (
@@ -18,6 +18,7 @@ __all__ = [
     "Batches",
     "CTRNet",
     "EncodedData",
+    "MemberData",
     "Run",
     "Schedule",
     "SklearnCallbacks",

@@ -11,7 +11,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from sk_dynint.engine import Batch
+from sk_dynint.engine import AnyBatch
 from sk_dynint.optim import load_optimizer_state, optimizer_state
 
 METRICS = {"logloss": ("valid_loss", True), "auc": ("valid_auc", False)}
@@ -139,11 +139,11 @@ def history_frame(history: Any, n_earlier_steps: int = 0) -> pd.DataFrame:
     return frame.set_axis(pd.Index(frame.columns, dtype=object), axis=1)
 
 
-def weighted_auc(evaluated: list[tuple[Batch, Tensor]]) -> float:
+def weighted_auc(evaluated: list[tuple[AnyBatch, Tensor]]) -> float:
     """Weighted AUC of evaluated batches; NaN if they are of one class."""
     batches, logits = zip(*evaluated, strict=True)
-    _, targets, weights = zip(*batches, strict=True)
-    logit, target, weight = (torch.cat(each).cpu().numpy() for each in (logits, targets, weights))
+    columns = logits, [batch.target for batch in batches], [batch.weight for batch in batches]
+    logit, target, weight = (torch.cat(each).cpu().numpy() for each in columns)
     if target.min() == target.max():
         return np.nan
     return float(roc_auc_score(target, logit, sample_weight=weight.astype(np.float64)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from torch import Tensor
 
 from sk_dynint._process import lazy_property
-from sk_dynint.engine import Batch
+from sk_dynint.engine import Batch, MemberBatch
 
 
 class EncodedData:
@@ -139,6 +140,83 @@ class EncodedData:
     def __getstate__(self) -> dict[str, Any]:
         """Leave the tensors, which are the same numbers, out of copies and pickles."""
         return {name: value for name, value in vars(self).items() if name != "batch"}
+
+
+class Selection:
+    """Some rows of encoded data, which are not copied.
+
+    Parameters
+    ----------
+    data : EncodedData
+        All rows.
+    rows : ndarray of int
+        Positions of those that belong here.
+    """
+
+    def __init__(self, data: EncodedData, rows: NDArray[np.intp]) -> None:
+        self.data = data
+        self.rows = torch.from_numpy(rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, rows: slice | Tensor) -> Batch:
+        """Return the rows at the given positions among those that belong here."""
+        return self.data.take(self.rows[rows])
+
+
+class MemberData:
+    """Encoded data, of which each member of an ensemble has its own rows.
+
+    Parameters
+    ----------
+    data : EncodedData
+        All rows.
+    rows : sequence of ndarray of int
+        Positions of each member's rows.
+    """
+
+    def __init__(self, data: EncodedData, rows: Sequence[NDArray[np.intp]]) -> None:
+        self.data = data
+        self.rows = rows
+
+    @classmethod
+    def divided(
+        cls, data: EncodedData, parts: Iterable[tuple[NDArray[np.intp], NDArray[np.intp]]]
+    ) -> tuple[MemberData, MemberData]:
+        """Return training and validation data from the row numbers of both for each member."""
+        train, valid = zip(*parts, strict=True)
+        return cls(data, train), cls(data, valid)
+
+    def __len__(self) -> int:
+        """Return the greatest number of rows of a member."""
+        return max(map(len, self.rows))
+
+    @lazy_property
+    def parts(self) -> list[Selection]:
+        """Rows of each member."""
+        return [Selection(self.data, rows) for rows in self.rows]
+
+    def astype(self, dtype: DTypeLike) -> MemberData:
+        """Return the same rows with targets and weights in another precision."""
+        return MemberData(self.data.astype(dtype), self.rows)
+
+    def take(self, rows: slice) -> MemberBatch:
+        """Return the rows at the given positions of each member."""
+        return MemberBatch(part.take(rows) for part in self.parts)
+
+    @property
+    def batch(self) -> MemberBatch:
+        """All rows of each member."""
+        return self.take(slice(None))
+
+    def weights(self) -> NDArray[np.floating]:
+        """Return the weights, one member after the other."""
+        return self.data.weights()[np.concatenate(self.rows)]
+
+    def targets(self) -> NDArray[np.floating]:
+        """Return the targets, one member after the other."""
+        return self.data.targets()[np.concatenate(self.rows)]
 
 
 def _array(values: ArrayLike) -> NDArray[Any]:

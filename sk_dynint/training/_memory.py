@@ -21,7 +21,11 @@ states of the best."""
 
 
 def check_memory(
-    make_body: Callable[[int, int], Body], n_fields: int, n_levels: int, embedding_dim: int
+    make_body: Callable[[int, int], Body],
+    n_fields: int,
+    n_levels: int,
+    embedding_dim: int,
+    n_members: int = 1,
 ) -> None:
     """Refuse a net that does not fit in the memory that is free.
 
@@ -35,13 +39,15 @@ def check_memory(
         return
     with torch.device("meta"):  # counts the weights without memory for them
         n_weights = sum(p.numel() for p in make_body(n_fields, embedding_dim).parameters())
-    body, tables = 4 * COPIES * n_weights, 4 * TABLE_COPIES * n_levels * (embedding_dim + 1)
+    body, tables = COPIES * n_weights, TABLE_COPIES * n_levels * (embedding_dim + 1)
+    body, tables = (4 * n_members * n_numbers for n_numbers in (body, tables))
     if body + tables > free:
         raise MemoryError(
             f"training would take about {(body + tables) / 2**30:.1f} GiB, and {free / 2**30:.1f} "
             f"GiB are free: {body / 2**30:.1f} for {n_weights:,} weights of the body on {n_fields} "
             f"fields, {tables / 2**30:.1f} for {n_levels:,} levels of {embedding_dim} numbers; "
             "lower n_subspaces or take variant='dgp', lower embedding_dim, or raise min_count"
+            + (f", or have fewer than {n_members} members" if n_members > 1 else "")
         )
 
 

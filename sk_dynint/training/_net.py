@@ -15,10 +15,10 @@ from skorch.history import History
 from torch import Tensor
 
 from sk_dynint._loss import BinaryCrossEntropy
-from sk_dynint._module import CTRModule
+from sk_dynint._module import CTRModule, Ensemble
 from sk_dynint._process import no_fork, seeded
 from sk_dynint._warnings import warn
-from sk_dynint.engine import Batch, Engine, Sums, supports_bfloat16
+from sk_dynint.engine import AnyBatch, Engine, Sums, make_engine, supports_bfloat16
 from sk_dynint.optim import OptimizerPolicy, RowOptimizer, load_optimizer_state, optimizer_state
 from sk_dynint.training._callbacks import history_frame, parameter_names, weighted_auc
 from sk_dynint.training._memory import check_memory
@@ -94,6 +94,7 @@ class CTRNet(PredictionMixin, NeuralNet):
         *,
         seed: int,
         dtype: torch.dtype,
+        n_members: int = 1,
         **options: Any,
     ) -> CTRNet:
         """Build a net with its module and optimizer.
@@ -108,6 +109,8 @@ class CTRNet(PredictionMixin, NeuralNet):
             Seed of the initial weights.
         dtype : torch.dtype
             Type of the weights.
+        n_members : int, default=1
+            With several, the module is an :class:`Ensemble`.
         **options
             Other parameters of the net.
 
@@ -118,14 +121,18 @@ class CTRNet(PredictionMixin, NeuralNet):
         """
         cardinalities = module_options["cardinalities"]
         sizes = len(cardinalities), int(sum(cardinalities)), module_options["embedding_dim"]
-        check_memory(module_options["make_body"], *sizes)
+        check_memory(module_options["make_body"], *sizes, n_members)
         optimizer_options = dict(policy.options)
+        module: type[CTRModule | Ensemble] = CTRModule
+        if n_members > 1:
+            module, module_options = Ensemble, module_options | {"n_members": n_members}
         net = cls(
+            module,
             **{f"module__{name}": value for name, value in module_options.items()},
             module__sparse=getattr(policy.optimizer, "supports_sparse", False),
             optimizer=policy.optimizer,
             lr=optimizer_options.pop("lr"),
-            optimizer__param_groups=policy.param_groups(CTRModule.table_names),
+            optimizer__param_groups=policy.param_groups(module.table_names),
             **{f"optimizer__{name}": value for name, value in optimizer_options.items()},
             **options,
             verbose=0,
@@ -147,7 +154,7 @@ class CTRNet(PredictionMixin, NeuralNet):
         self.precision = precision
         self.lr = policy.options["lr"]
         names = parameter_names(self.module_)
-        changed = policy.renew(self.optimizer_, CTRModule.table_names, names)
+        changed = policy.renew(self.optimizer_, self.module_.table_names, names)
         self.weights_changed_outside_ |= changed
 
     @property
@@ -182,7 +189,7 @@ class CTRNet(PredictionMixin, NeuralNet):
                 "precision='bf16': this processor has no instructions for bfloat16; training will "
                 "take several times as long as with 'fp32'"
             )
-        return Engine(
+        return make_engine(
             self.module_,
             self.optimizer_,
             loss=self.criterion_,
@@ -309,7 +316,12 @@ class CTRNet(PredictionMixin, NeuralNet):
         del self.history[-1]["batches"][:-1]  # records of single batches would grow without end
 
     def run_single_epoch(
-        self, iterator: Iterable[Batch], training: bool, prefix: str, *args: Any, **kwargs: Any
+        self,
+        iterator: Iterable[AnyBatch],
+        training: bool,
+        prefix: str,
+        *args: Any,
+        **kwargs: Any,
     ) -> None:
         """Train on batches or evaluate them; record the mean loss and, if evaluated, the AUC.
 
@@ -336,12 +348,12 @@ class CTRNet(PredictionMixin, NeuralNet):
         if evaluated:
             self.history.record("valid_auc", weighted_auc(evaluated))
 
-    def _tell_gradients(self, batch: Batch) -> None:
+    def _tell_gradients(self, batch: AnyBatch) -> None:
         """Call the callbacks between gradients and optimizer."""
         parameters = list(self.module_.named_parameters())
         self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
 
-    def _tell_end_of_batch(self, batch: Batch, sums: Sums, training: bool, prefix: str) -> None:
+    def _tell_end_of_batch(self, batch: AnyBatch, sums: Sums, training: bool, prefix: str) -> None:
         """Record the batch in the history of the period, and call the callbacks."""
         loss = sums.loss / sums.weight
         self.history.record_batch(f"{prefix}_loss", loss.item())

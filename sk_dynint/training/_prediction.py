@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from sk_dynint._loss import BinaryCrossEntropy
-from sk_dynint._module import CTRModule
+from sk_dynint._module import CTRModule, Ensemble
 from sk_dynint._process import no_fork, one_thread, safe_threads
-from sk_dynint.engine import Engine
+from sk_dynint.engine import make_engine
 from sk_dynint.training._data import EncodedData, check_indices
 from sk_dynint.training._run import is_ours
 
@@ -30,7 +30,7 @@ class PredictionMixin:
     All of them go through :meth:`logits`, as the classifiers do, so that they agree to the bit.
     """
 
-    module_: CTRModule
+    module_: CTRModule | Ensemble
     criterion_: BinaryCrossEntropy
     device: str | torch.device
     module__cardinalities: Any
@@ -50,9 +50,9 @@ class PredictionMixin:
                 return self.module_(rows)
         if len(rows) <= SINGLE_THREAD_MAX_ROWS:
             with one_thread():
-                return Engine(self.module_, n_threads=1).logits(rows)
+                return make_engine(self.module_, n_threads=1).logits(rows)
         n_threads = one_thread.usual_threads() if is_ours(self.module_) else None
-        engine = Engine(self.module_, n_threads=n_threads)
+        engine = make_engine(self.module_, n_threads=n_threads)
         with safe_threads(), engine.workers.running():
             return engine.logits(rows)
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+import numpy as np
 import pandas as pd
 import torch
 from sklearn.exceptions import ConvergenceWarning
@@ -14,13 +15,13 @@ from torch import nn
 
 from sk_dynint._process import no_fork, seeded
 from sk_dynint._warnings import warn
-from sk_dynint.engine import Batch, Engine, Sums
+from sk_dynint.engine import AnyBatch, Engine, EnsembleEngine, Sums
 from sk_dynint.optim import load_optimizer_state, optimizer_state
 from sk_dynint.training._average import WeightAverage
 from sk_dynint.training._callbacks import KeepBest, SklearnCallbacks, parameter_names
-from sk_dynint.training._data import EncodedData
+from sk_dynint.training._data import EncodedData, MemberData
 from sk_dynint.training._progress import StepProgress
-from sk_dynint.training._schedule import Batches, Schedule
+from sk_dynint.training._schedule import Batches, MemberBatches, Schedule
 
 State = dict[str, Any]
 
@@ -48,7 +49,7 @@ class Run:
         Seed of torch's global generator, from which dropout draws.
     batch_weight : float
         Mean weight of a whole batch.
-    valid : EncodedData, default=None
+    valid : EncodedData or MemberData, default=None
         What is evaluated.
     average : WeightAverage, default=None
         The averaged weights, which are validated and kept.
@@ -64,7 +65,7 @@ class Run:
     batches: Batches
     seed: int
     batch_weight: float
-    valid: EncodedData | None = None
+    valid: EncodedData | MemberData | None = None
     average: WeightAverage | None = None
     best: KeepBest | None = None
     progress: StepProgress | None = None
@@ -82,8 +83,8 @@ class Run:
     def planned(
         cls,
         engine: Engine,
-        data: EncodedData,
-        valid: EncodedData | None = None,
+        data: EncodedData | MemberData,
+        valid: EncodedData | MemberData | None = None,
         *,
         schedule: Schedule,
         seed: int,
@@ -100,8 +101,9 @@ class Run:
         ----------
         engine : Engine
             Computes the steps.
-        data, valid : EncodedData
-            Rows to learn from and to evaluate, with targets; `valid` may be None.
+        data, valid : EncodedData or MemberData
+            Rows to learn from and to evaluate, with targets; `valid` may be None.  The members of
+            an ensemble may have rows of their own; else all of them have all rows.
         schedule : Schedule
             How long to train.
         seed : int
@@ -118,11 +120,17 @@ class Run:
             scikit-learn's callbacks.
         """
         dtype, average = str(engine.module.bias.dtype).removeprefix("torch."), None
+        if isinstance(engine, EnsembleEngine) and isinstance(data, EncodedData):
+            data = MemberData(data, [np.arange(len(data))] * len(engine.engines))
+        data = data.astype(dtype)
+        order = seed if shuffle else None
         if averaging is not None:
             average = WeightAverage(engine.module, averaging, max(1, schedule.steps_in_pass // 20))
         return cls(
             engine,
-            Batches(data.astype(dtype), schedule, seed if shuffle else None),
+            MemberBatches(data, schedule, order)
+            if isinstance(data, MemberData)
+            else Batches(data, schedule, order),
             seed,
             min(schedule.batch_size, len(data)) * float(data.weights().mean()),
             valid=None if valid is None else valid.astype(dtype),
@@ -132,7 +140,7 @@ class Run:
             sklearn_callbacks=sklearn_callbacks,
         )
 
-    def validation_batches(self) -> Iterator[Batch]:
+    def validation_batches(self) -> Iterator[AnyBatch]:
         """Yield the validation rows, in large batches."""
         assert self.valid is not None
         for start in range(0, len(self.valid), EVALUATION_BATCH_SIZE):
@@ -151,7 +159,7 @@ class Run:
                     torch.set_rng_state(self._generator)
             yield
 
-    def step(self, batch: Batch, on_gradients: Callable[[], None] | None = None) -> Sums:
+    def step(self, batch: AnyBatch, on_gradients: Callable[[], None] | None = None) -> Sums:
         """Learn from a batch."""
         sums = self.engine.step(batch, on_gradients)
         if self.average is not None:
@@ -209,7 +217,7 @@ class Run:
         """Logloss of the validation rows for the share of positives among the training rows."""
         assert self.valid is not None
         loss, data = self.engine.loss, self.batches.data
-        _, target, weight = self.valid.batch
+        target, weight = self.valid.batch.target, self.valid.batch.weight
         logit = torch.full_like(target, loss.base_logit(data.targets(), data.weights()))
         return float(loss(logit, target, weight) / weight.sum())
 

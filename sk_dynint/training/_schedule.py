@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sk_dynint.engine import Batch
-from sk_dynint.training._data import EncodedData
+from sk_dynint.engine import Batch, MemberBatch
+from sk_dynint.training._data import EncodedData, MemberData
 
 FULL_BATCH_MAX_ROWS = 128
 """Up to so many rows, `batch_size="auto"` trains on all of them at once, sorted and in float64, so
@@ -114,13 +114,16 @@ class Batches:
 
     def period(self) -> Iterator[Batch]:
         """Yield the batches up to the end of the evaluation period."""
-        steps, n = self.schedule.steps_in_pass, self.schedule.period
+        n = self.schedule.period
         end = min((self.position // n + 1) * n, self.schedule.n_steps)
         while self.position < end:
-            n_pass, step = divmod(self.position, steps)
-            rows = self._rows(n_pass, step)
-            self.position += 1
-            yield self.data.take(rows)
+            yield self.draw()
+
+    def draw(self) -> Batch:
+        """Return the next batch."""
+        n_pass, step = divmod(self.position, self.schedule.steps_in_pass)
+        self.position += 1
+        return self.data.take(self._rows(n_pass, step))
 
     def _rows(self, n_pass: int, step: int) -> slice | Tensor:
         """Positions of the rows of a step."""
@@ -148,3 +151,47 @@ class Batches:
         """Continue after the batches that had been handed out."""
         self.seed, self.position = state["seed"], state["position"]
         self._pass = -1
+
+
+class MemberBatches(Batches):
+    """The batches of the members of an ensemble, each with its own rows in its own order.
+
+    Parameters
+    ----------
+    data : MemberData
+        Rows of all members.
+    schedule : Schedule
+        How long to train; a member with fewer rows begins its next pass earlier.
+    seed : int, default=None
+        The first member's; those that follow have the next numbers.
+    """
+
+    def __init__(self, data: MemberData, schedule: Schedule, seed: int | None = None) -> None:
+        self.data = data  # type: ignore[assignment]
+        self.schedule = schedule
+        self.members = [
+            Batches(
+                part,  # type: ignore[arg-type]
+                replace(schedule, n_rows=len(part)),
+                None if seed is None else seed + number,
+            )
+            for number, part in enumerate(data.parts)
+        ]
+
+    @property
+    def position(self) -> int:  # type: ignore[override]
+        """Number of steps that have been handed out."""
+        return self.members[0].position
+
+    def draw(self) -> MemberBatch:  # type: ignore[override]
+        """Return the next batch of each member."""
+        return MemberBatch(member.draw() for member in self.members)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the states of the members' batches."""
+        return {str(number): b.state_dict() for number, b in enumerate(self.members)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue after the batches that had been handed out."""
+        for number, batches in enumerate(self.members):
+            batches.load_state_dict(state[str(number)])
