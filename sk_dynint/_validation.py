@@ -21,6 +21,10 @@ NEW_AT_THE_END = 0.8
 the rows are said to stand in the order of a column."""
 
 
+PLACE = 1e-9
+"""Unit of places in the circle that :func:`folds` cuts into parts."""
+
+
 class Split(NamedTuple):
     """Row numbers of the training and the validation part, each in ascending order."""
 
@@ -75,10 +79,10 @@ def split(
         order = np.argsort(codes, kind="stable")
         parts = np.split(order, [nearest_change(codes[order], 1 - fraction)])
         if not all(map(len, parts)):
-            raise ValueError("all rows have one and the same group; there must be several")
+            raise ValueError("all rows have one and the same group; there must be several.")
     train, valid = (np.sort(part) for part in parts)
     if target[train].min() == target[train].max():
-        raise ValueError(f"the {len(train)} rows left for training have one class only")
+        raise ValueError(f"the {len(train)} rows left for training have one class only.")
     return Split(train, valid)
 
 
@@ -122,12 +126,12 @@ def folds(
         place = middle[np.argsort(order)][codes]
     parts = []
     for number in range(n_folds):
-        is_valid = (place - number * fraction) % 1 < fraction
+        distance = np.rint((place - number * fraction) / PLACE).astype(np.int64) % round(1 / PLACE)
+        is_valid = distance < max(round(fraction / PLACE), distance.min() + 1)
         train, valid = np.flatnonzero(~is_valid), np.flatnonzero(is_valid)
-        if not len(valid) or target[train].min() == target[train].max():
+        if not len(train) or target[train].min() == target[train].max():
             raise ValueError(
-                f"part {number + 1} of the {n_folds} that the members set aside, each its own, "
-                f"has {len(valid)} rows, and leaves one class only or holds none; lower n_members"
+                f"the {len(train)} rows left for training of member {number} have one class only."
             )
         parts.append(Split(train, valid))
     return parts

@@ -35,6 +35,7 @@ def through_files(state):
 
 
 CASES = {
+    "members": lambda **p: fast(n_members=3, **p),
     "ftrl": lambda **p: fast(variant="dgp", orthogonal_penalty=0.01, **p),
     "adam": lambda **p: fast(optimizer="adam", **p),
     "torch": lambda **p: fast(optimizer=torch.optim.AdamW, averaging=None, **p),
