@@ -72,4 +72,6 @@ def _same(value: Any, other: Any) -> bool:
         return value is other
     if type(value).__eq__ is object.__eq__:  # type: ignore[comparison-overlap]
         return type(value) is type(other)
+    if isinstance(value, list | tuple) and isinstance(other, list | tuple):  # maybe ragged
+        return len(value) == len(other) and all(map(_same, value, other))
     return bool(np.array_equal(value, other))

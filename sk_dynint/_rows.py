@@ -142,7 +142,7 @@ class Rows(NamedTuple):
         raw = not isinstance(self.X, EncodedData)
         if fit and raw and not isinstance(encoder, FrozenEstimator):
             options = {} if self.weight is None else {"sample_weight": self.weight}
-            data = EncodedData(encoder.fit_transform(self.X, **options))
+            data = EncodedData(encoder.fit_transform(self.X, self.target, **options))
         else:
             data = encode(self.X, encoder)
         weight = np.ones(len(data)) if self.weight is None else self.weight

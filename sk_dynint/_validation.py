@@ -183,7 +183,9 @@ def warn_of_order(estimator: Any, indices: NDArray[np.integer]) -> None:
     n = len(indices)
     if n < ORDER_MIN_ROWS:
         return
-    labels = getattr(estimator, "feature_names_in_", range(indices.shape[1]))
+    # Fields of crosses come after those of the columns, and follow from them.
+    n_columns = min(getattr(estimator, "n_features_in_", np.inf), indices.shape[1])
+    labels = getattr(estimator, "feature_names_in_", range(indices.shape[1]))[:n_columns]
     head, tail = indices[: n * 8 // 10], indices[n * 9 // 10 :]
     found = []
     for j, label in enumerate(labels):

@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_array, check_is_fitted
+from sklearn.utils.validation import (
+    _check_feature_names_in,
+    _check_sample_weight,
+    check_array,
+    check_is_fitted,
+)
 
 from sk_dynint._versioned import Versioned
 
-from ._advice import MIN_ROWS, warn_of_identifiers, warn_of_strangers, warn_of_useless_columns
-from ._binning import BINNINGS, NumericField, fit_numeric
-from ._cells import NO_VALUES, NUMERIC_KINDS, kinds_of
-from ._columns import Column, read_columns
-from ._counts import Counts, count_column, summation_order
-from ._field import Field, Indices, gather
-from ._levels import CategoricalField, decode, fit_levels
-from ._roles import column_position, resolve_binning, resolve_categorical
-from ._threads import column_threads, fill_matrix
+from ._advice import MIN_ROWS, warn_of_identifiers, warn_of_useless_columns
+from ._binning import BINNINGS, NumericField
+from ._columns import read_columns
+from ._counts import Counts
+from ._crosses import Cross, encode_crosses
+from ._field import Field, Indices
+from ._fitting import Fitting, Limits, count_tasks, encode_columns
+from ._levels import CategoricalField, decode
+from ._roles import column_position, resolve_binning, resolve_crosses
+from ._state import part_of, prefixed
+from ._target import Sample
 
-Count = Callable[[], tuple[Counts, NDArray[np.intp]]]
-"""Counts a column; see `count_column`."""
 
-
-class FieldEncoder(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Encode every column of a frame as a field of integer indices.
+class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
+    """Encode every column of a frame as a field of integer indices, and columns together.
 
     Index 0 is a rare or unseen level, 1 is a missing value, and from 2 on stand the levels that
     `fit` kept: for a categorical column its values, the most frequent first (of equally frequent
@@ -70,22 +73,31 @@ class FieldEncoder(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstima
         Whether to keep the counts of all distinct values, rare ones included, in `counts_`, so that
         encoders of parts can be merged (:meth:`merge`). They can take many times the memory of what
         `transform` needs.
+    crosses : list of tuple, default=None
+        Two or more columns each, by name or position, to be encoded together as well:
+        ``[("user", "item"), ("month", "day", "hour")]``. Columns of any kind may be mixed; a
+        numeric one takes part by its bins. The fields of crosses come after those of the columns.
+    target_statistics : bool, default=True
+        Whether each cross has, beside the field of its levels, a numeric field of the mean of the
+        target among the rows of a level. `fit` needs `y` then.
 
     Attributes
     ----------
-    cardinalities_ : ndarray of shape (n_features,), int64
+    cardinalities_ : ndarray of shape (n_fields,), int64
         Number of indices of each field: field `i` is encoded in ``range(cardinalities_[i])``.
-    field_kinds_ : list of {"categorical", "numeric"}
-        How each column is read.
+        There are as many fields as columns, and those of crosses.
+    field_kinds_ : list of {"categorical", "numeric", "cross", "statistic"}
+        What each field is: a column as it is read, the levels of a cross, or a mean of the target.
     value_kinds_ : list of str
         What each column held in `fit`: "strings", "numbers", "dates", "durations", "booleans",
         "bytes", "UUID objects" and the like, or several of these ("numbers and strings"), or
         "missing values".
     binning_ : list of str or None
-        The binning of each numeric column; None for a categorical one.
+        The binning of each field of numbers; None for one of levels.
     levels_ : list of DataFrame
         For each field the level (or the least and the greatest value of the bin) and the
-        weighted count of each index. Built when asked for.
+        weighted count of each index. The level of a cross is a tuple of levels and intervals, in
+        the order of the columns. Built when asked for.
     counts_ : list of Counts
         How often each value of each column occurred, with ``keep_counts=True``. Counts of two parts
         can be added.
@@ -125,8 +137,30 @@ class FieldEncoder(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstima
     *Kinds.* A column may hold values of several kinds ("numbers and strings"). A kind that it did
     not hold in `fit` is an error, because all such values would be unseen: bytes for strings, say.
 
+    *Crosses.* A level of a cross is a combination of indices of its columns. It is kept by
+    `min_count` as other levels are; of equally frequent ones the smaller indices come first. A
+    missing part is a part like any other, but with a rare or unseen part the whole is index 0. The
+    order in which a cross names its columns does not matter.
+
+    *Means of the target.* The numeric field of a cross bins, in about `n_bins` quantiles,
+    ``(s + 10 p) / (n + 10)`` with the number n of rows of the level, that of those among them that
+    are of the greater class, s, and the share p of this class in all rows. Of more than two classes
+    each has such a field. Rare levels have a mean as well; only a combination that `fit` never met
+    is index 0.
+
+    A row that helped to make the mean of its own level would tell a model its label: with two rows
+    in a level, most of it. Therefore `fit_transform` is *cross-fitted*, as that of
+    :class:`sklearn.preprocessing.TargetEncoder`: rows are dealt to 5 folds (always the same ones
+    for as many rows), and s and n are taken over the other folds; a level that the other folds do
+    not hold is index 0. Bins are placed on these values. `transform` takes s and n over all rows,
+    so that ``fit_transform(X, y)`` differs from ``fit(X, y).transform(X)``, and a model that learns
+    from the latter trusts the means too much. The classifiers call `fit_transform`; if you encode
+    training rows yourself, for :class:`sk_dynint.EncodedData`, do so too. A frozen encoder, a later
+    `partial_fit` and a warm start call `transform`: give them other rows than those of `fit`.
+
     *Weights* are counts: a row of weight 2 and two equal rows give the same encoder to the bit, and
-    a row of weight 0 is as good as absent. The order of rows does not matter.
+    a row of weight 0 is as good as absent. The order of rows does not matter. Both are true of
+    means of the target but for their folds: each row is in one, by its position.
 
     Examples
     --------
@@ -150,6 +184,29 @@ class FieldEncoder(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstima
     1       NaN      1
     2         a      2
     3         b      2
+
+    Two columns together, with the mean of the target:
+
+    >>> X = pd.DataFrame({"user": ["u", "u", "v", "v"] * 10, "item": ["i", "j"] * 20})
+    >>> y = [1, 0, 0, 1] * 10
+    >>> encoder = FieldEncoder(crosses=[("user", "item")])
+    >>> indices = encoder.fit_transform(X, y)
+    >>> encoder.get_feature_names_out()
+    array(['user', 'item', 'user:item', 'target mean of user:item'], dtype=object)
+    >>> encoder.transform(X[:4])
+    array([[2, 2, 2, 7],
+           [2, 3, 3, 2],
+           [3, 2, 4, 2],
+           [3, 3, 5, 7]], dtype=int32)
+    >>> encoder.levels_[2]
+            level  count
+    index
+    0        None      0
+    1         NaN      0
+    2      (u, i)     10
+    3      (u, j)     10
+    4      (v, i)     10
+    5      (v, j)     10
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -159,6 +216,8 @@ class FieldEncoder(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstima
         "min_count": [Interval(Real, 0, None, closed="left")],
         "threshold_numeric": ["boolean"],
         "keep_counts": ["boolean"],
+        "crosses": [list, tuple, None],
+        "target_statistics": ["boolean"],
     }
 
     cardinalities_: NDArray[np.int64]
@@ -176,6 +235,8 @@ class FieldEncoder(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstima
         min_count: float = 2,
         threshold_numeric: bool = False,
         keep_counts: bool = False,
+        crosses: Sequence[Sequence[Any]] | None = None,
+        target_statistics: bool = True,
     ) -> None:
         self.categorical_features = categorical_features
         self.binning = binning
@@ -183,6 +244,8 @@ class FieldEncoder(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstima
         self.min_count = min_count
         self.threshold_numeric = threshold_numeric
         self.keep_counts = keep_counts
+        self.crosses = crosses
+        self.target_statistics = target_statistics
 
     def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Count levels and place bins.
@@ -191,8 +254,9 @@ class FieldEncoder(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstima
         ----------
         X : {DataFrame, array-like} of shape (n_samples, n_features)
             Any mix of columns: pandas, polars, Arrow or array.
-        y : None
-            Ignored.
+        y : array-like of shape (n_samples,), optional
+            Labels of two or more classes: strings, bools or integers. Needed for means of the
+            target of `crosses`, ignored otherwise.
         sample_weight : array-like of shape (n_samples,), optional
             How often each row counts.
 
@@ -205,50 +269,40 @@ class FieldEncoder(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstima
         ValueError
             If `X` is empty, holds an infinity, names a column twice, or holds strings (say) in a
             column that is to be numeric; if a parameter names a column that is not there; if all
-            weights are zero.
+            weights are zero; if `y` is needed and absent, has missing labels, or fractions.
         TypeError
             If `X` is sparse or holds objects that cannot be levels, such as lists.
         """
-        columns, weight = self._check_fit_input(X, sample_weight)
-        self._set_fields(*self._fit_columns(columns, weight), len(columns[0]))
+        fitting = self._check_fit_input(X, y, sample_weight)
+        if fitting.crosses:  # they are made of the indices of the columns
+            self._fit_encode(fitting)
+        else:
+            self._set_fields(*fitting.fit_columns(), [], fitting.n_samples)
         return self
 
     def fit_transform(
         self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> Indices:
-        """Fit and encode in one pass; the same as ``fit(...).transform(X)`` but faster.
+        """Fit and encode in one pass; faster than ``fit(...).transform(X)``.
+
+        It gives the same indices except in fields of means of the target, which are cross-fitted
+        here: use this method for the rows that a model learns from. Rows of weight 0 are encoded as
+        by `transform`.
 
         Parameters
         ----------
         X : {DataFrame, array-like} of shape (n_samples, n_features)
             Any mix of columns: pandas, polars, Arrow or array.
-        y : None
-            Ignored.
+        y : array-like of shape (n_samples,), optional
+            Labels; needed for means of the target of `crosses`, ignored otherwise.
         sample_weight : array-like of shape (n_samples,), optional
             How often each row counts.
 
         Returns
         -------
-        indices : ndarray of shape (n_samples, n_features), int32
+        indices : ndarray of shape (n_samples, n_fields), int32
         """
-        columns, weight = self._check_fit_input(X, sample_weight)
-        if weight is not None and not weight.all():
-            # Rows of weight 0 are encoded, but must leave no trace in the levels.
-            self._set_fields(*self._fit_columns(columns, weight), len(columns[0]))
-            return self._encode(columns)
-
-        def work(task: tuple[Count, str], out: Indices) -> tuple[Field, Counts]:
-            count, binning = task
-            counts, codes = count()
-            field, index = self._finish(counts, binning)
-            gather(index, codes, out)
-            return field, counts
-
-        tasks = self._prepare(columns, weight)
-        indices, results = fill_matrix(work, tasks, len(columns[0]))
-        fields, counts = zip(*results, strict=True)
-        self._set_fields(fields, counts, len(columns[0]))
-        return indices
+        return self._fit_encode(self._check_fit_input(X, y, sample_weight))
 
     def merge(self, other: FieldEncoder) -> FieldEncoder:
         """Return the encoder of the rows of both, from their counts.
@@ -268,7 +322,8 @@ class FieldEncoder(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstima
         Raises
         ------
         ValueError
-            If the encoders differ in parameters or columns, or have no counts.
+            If the encoders differ in parameters or columns, have no counts, or have crosses: counts
+            of the columns do not tell how often their values occur together.
 
         Examples
         --------
@@ -281,6 +336,11 @@ class FieldEncoder(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstima
         """
         for encoder in (self, other):
             check_is_fitted(encoder)
+            if encoder._crosses:
+                raise ValueError(
+                    "encoders with crosses cannot be merged: counts of the columns do not tell "
+                    "how often their values occur together"
+                )
             if not hasattr(encoder, "counts_"):
                 raise ValueError("an encoder can be merged if it was fitted with keep_counts=True")
         theirs = other.get_params()
@@ -296,13 +356,13 @@ class FieldEncoder(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstima
         for name in ("n_features_in_", "feature_names_in_", "_labels_in"):
             if hasattr(self, name):
                 setattr(merged, name, getattr(self, name))
-        binnings = merged._binnings(counts)
-        fields = [merged._finish(*pair)[0] for pair in zip(counts, binnings, strict=True)]
-        merged._set_fields(fields, counts, self.n_samples_seen_ + other.n_samples_seen_)
+        binnings, limits = merged._binnings(counts), merged._limits()
+        fields = [limits.fit(*pair)[0] for pair in zip(counts, binnings, strict=True)]
+        merged._set_fields(fields, counts, [], self.n_samples_seen_ + other.n_samples_seen_)
         return merged
 
     def equals(self, other: Any) -> bool:
-        """Whether another fitted encoder gives every cell the same index, and has the same counts.
+        """Whether another fitted encoder gives every row the same indices, and has the same counts.
 
         Parameters
         ----------
@@ -312,7 +372,9 @@ class FieldEncoder(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstima
         return (
             isinstance(other, FieldEncoder)
             and self._labels() == other._labels()
+            and len(self._crosses) == len(other._crosses)
             and all(a.equals(b) for a, b in zip(self._fields, other._fields, strict=True))
+            and all(a.equals(b) for a, b in zip(self._crosses, other._crosses, strict=True))
         )
 
     # -------------------------------------------------------------------- state
@@ -334,11 +396,14 @@ class FieldEncoder(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstima
         check_is_fitted(self)
         state: dict[str, Any] = {
             "n_features": self.n_features_in_,
+            "n_crosses": len(self._crosses),
             "n_samples_seen": self.n_samples_seen_,
             "names": [str(name) for name in getattr(self, "feature_names_in_", [])],
         }
         for j, (field, label) in enumerate(zip(self._fields, self._labels(), strict=True)):
-            state |= {f"fields.{j}.{k}": v for k, v in field.state_dict(label).items()}
+            state |= prefixed(field.state_dict(label), f"fields.{j}.")
+        for i, cross in enumerate(self._crosses):
+            state |= prefixed(cross.state_dict(), f"crosses.{i}.")
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> Self:
@@ -355,16 +420,18 @@ class FieldEncoder(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstima
         """
         fields: list[Field] = []
         for j in range(state["n_features"]):
-            prefix = f"fields.{j}."
-            own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+            own = part_of(state, f"fields.{j}.")
             kind = NumericField if own["is_numeric"] else CategoricalField
             fields.append(kind.from_state(own))
+        crosses = [
+            Cross.from_state(part_of(state, f"crosses.{i}.")) for i in range(state["n_crosses"])
+        ]
         self.n_features_in_ = state["n_features"]
         if state["names"]:
             self.feature_names_in_ = np.array(state["names"], dtype=object)
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
-        self._set_fields(fields, [], state["n_samples_seen"])
+        self._set_fields(fields, [], crosses, state["n_samples_seen"])
         return self
 
     def transform(self, X: Any) -> Indices:
@@ -377,7 +444,7 @@ class FieldEncoder(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstima
 
         Returns
         -------
-        indices : ndarray of shape (n_samples, n_features), int32
+        indices : ndarray of shape (n_samples, n_fields), int32
 
         Raises
         ------
@@ -386,15 +453,19 @@ class FieldEncoder(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstima
             and missing values are no reason.
         """
         check_is_fitted(self)
-        return self._encode(read_columns(self, X, reset=False))
+        columns = read_columns(self, X, reset=False)
+        n_extra = len(self.cardinalities_) - len(self._fields)
+        indices = encode_columns(columns, self._fields, self._labels(), n_extra)
+        encode_crosses(self._crosses, indices)
+        return indices
 
     def inverse_transform(self, X: ArrayLike) -> pd.DataFrame:
         """Decode: give each index a value that `transform` encodes as that index.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Field indices.
+        X : array-like of shape (n_samples, n_fields)
+            Field indices. Those of crosses are not used.
 
         Returns
         -------
@@ -405,7 +476,7 @@ class FieldEncoder(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstima
         """
         check_is_fitted(self)
         codes = self._check_codes(X)
-        names = getattr(self, "feature_names_in_", self.get_feature_names_out())
+        names = getattr(self, "feature_names_in_", _check_feature_names_in(self))
         values: dict[int, Any] = {}
         categorical = [j for j, kind in enumerate(self.field_kinds_) if kind == "categorical"]
         if categorical:
@@ -417,6 +488,25 @@ class FieldEncoder(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstima
                 values[j] = field.decode(codes[:, j])
         return pd.DataFrame({j: values[j] for j in range(len(names))}).set_axis(names, axis=1)
 
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
+        """Return the names of the fields.
+
+        Parameters
+        ----------
+        input_features : array-like of str, optional
+            Names of the columns; by default those of `fit`, or "x0", "x1", ... if it knows none.
+
+        Returns
+        -------
+        names : ndarray of str, shape (n_fields,)
+            A column's field has the name of the column; those of a cross are called "user:item",
+            in the order of the columns, and "target mean of user:item", with ", class c" for each
+            of more than two classes.
+        """
+        check_is_fitted(self)
+        columns = _check_feature_names_in(self, input_features)
+        return np.array(self._names(columns), dtype=object)
+
     @property
     def value_kinds_(self) -> list[str]:
         """What each column held in `fit`."""
@@ -425,7 +515,10 @@ class FieldEncoder(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstima
     @property
     def levels_(self) -> list[pd.DataFrame]:
         """What each index of each field stands for."""
-        return [field.to_frame() for field in self._fields]
+        frames = [field.to_frame() for field in self._fields]
+        for cross in self._crosses:
+            frames += cross.to_frames(self._fields)
+        return frames
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -433,81 +526,46 @@ class FieldEncoder(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstima
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         tags.transformer_tags.preserves_dtype = []
+        tags.target_tags.required = bool(self.crosses) and self.target_statistics
         return tags
 
-    def _encode(self, columns: Sequence[Column]) -> Indices:
-        for column, field in zip(columns, self._fields, strict=True):
-            _check_kind(column, field)
-        encodings = [
-            partial(f.encode, column) for f, column in zip(self._fields, columns, strict=True)
-        ]
-        n_samples = len(columns[0])
-        indices, shares = fill_matrix(lambda encode, out: encode(out), encodings, n_samples)
-        warn_of_strangers(self._labels(), self._fields, shares)
+    def _fit_encode(self, fitting: Fitting) -> Indices:
+        indices, fields, counts, crosses = fitting.fit_encode()
+        self._set_fields(fields, counts, crosses, len(indices))
         return indices
 
-    def _check_fit_input(
-        self, X: Any, sample_weight: ArrayLike | None
-    ) -> tuple[list[Column], NDArray[np.float64] | None]:
-        """Return the columns of a table and the weights of its rows."""
+    def _check_fit_input(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> Fitting:
+        """Check what `fit` is given against the parameters."""
         self._validate_params()
         columns = read_columns(self, X, reset=True)
-        if sample_weight is None:
-            return columns, None
-        weight = _check_sample_weight(
-            sample_weight, np.empty(len(columns[0])), dtype=np.float64, ensure_non_negative=True
-        )
-        if not weight.any():
-            raise ValueError("Sample weights must contain at least one non-zero number.")
-        return columns, weight
+        n_samples, weight, sample = len(columns[0]), None, None
+        if sample_weight is not None:
+            weight = _check_sample_weight(
+                sample_weight, np.empty(n_samples), dtype=np.float64, ensure_non_negative=True
+            )
+            if not weight.any():
+                raise ValueError("Sample weights must contain at least one non-zero number.")
+        crosses = resolve_crosses(self.crosses, columns)
+        if crosses:
+            if y is None and self.target_statistics:
+                raise ValueError(
+                    "crosses have means of the target, but the target y is None; pass y, or "
+                    "target_statistics=False"
+                )
+            sample = Sample.of(n_samples, y if self.target_statistics else None, weight)
+        tasks = count_tasks(columns, weight, self.categorical_features, self.binning)
+        return Fitting(columns, weight, tasks, self._limits(), crosses, sample)
 
-    def _fit_columns(
-        self, columns: Sequence[Column], weight: NDArray[np.float64] | None
-    ) -> tuple[list[Field], list[Counts]]:
-        """Count the values of columns; return their fields and the counts."""
-
-        def work(task: tuple[Count, str]) -> tuple[Field, Counts]:
-            count, binning = task
-            counts, _ = count()
-            return self._finish(counts, binning)[0], counts
-
-        with column_threads(len(columns[0])) as map_columns:
-            results = list(map_columns(work, self._prepare(columns, weight)))
-        return [field for field, _ in results], [counts for _, counts in results]
-
-    def _prepare(
-        self, columns: Sequence[Column], weight: NDArray[np.float64] | None
-    ) -> list[tuple[Count, str]]:
-        """Resolve what depends on all columns; return how to count each one, and its binning."""
-        if weight is not None and not weight.all():
-            columns, weight = [column.rows(weight > 0) for column in columns], weight[weight > 0]
-        order = summation_order(weight)
-        is_categorical = resolve_categorical(self.categorical_features, columns)
-        binnings = resolve_binning(self.binning, columns, is_categorical)
-        counts = [
-            partial(count_column, column, is_numeric=not categorical, weight=weight, order=order)
-            for column, categorical in zip(columns, is_categorical, strict=True)
-        ]
-        return list(zip(counts, binnings, strict=True))
+    def _limits(self) -> Limits:
+        return Limits(self.n_bins, self.min_count, self.min_count if self.threshold_numeric else 0)
 
     def _binnings(self, counts: Sequence[Counts]) -> list[str]:
         """Return the binning of each column of which there are counts."""
         return resolve_binning(self.binning, counts, [not c.is_numeric for c in counts])
 
-    def _finish(self, counts: Counts, binning: str) -> tuple[Field, Indices]:
-        """Choose levels or bins; return the field and the index of each distinct value."""
-        common: dict[str, Any] = {"missing": counts.missing, "kind": counts.kind}
-        if not counts.is_numeric:
-            return fit_levels(counts.values, counts.counts, min_count=self.min_count, **common)
-        bins = fit_numeric(
-            counts.values,
-            counts.counts,
-            binning=binning,
-            n_bins=self.n_bins,
-            min_count=self.min_count if self.threshold_numeric else 0,
-            **common,
-        )
-        return bins, bins.lookup(counts.values)
+    def _names(self, columns: Sequence[Any]) -> list[Any]:
+        """Names of the fields, given those of the columns."""
+        return [*columns, *(name for cross in self._crosses for name in cross.names(columns))]
 
     def _labels(self) -> list[Any]:
         """Names of the columns, or their positions."""
@@ -515,17 +573,26 @@ class FieldEncoder(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstima
         return list(getattr(self, "feature_names_in_", labels))
 
     def _set_fields(
-        self, fields: Sequence[Field], counts: Sequence[Counts], n_samples: int
+        self,
+        fields: Sequence[Field],
+        counts: Sequence[Counts],
+        crosses: Sequence[Cross],
+        n_samples: int,
     ) -> None:
-        self._fields = list(fields)
+        self._fields, self._crosses = list(fields), list(crosses)
         self.n_samples_seen_ = n_samples
-        self.cardinalities_ = np.array([field.cardinality for field in fields], dtype=np.int64)
+        cardinalities = [field.cardinality for field in fields]
         self.field_kinds_ = [
             "categorical" if isinstance(field, CategoricalField) else "numeric" for field in fields
         ]
         self.binning_ = [
             field.binning if isinstance(field, NumericField) else None for field in fields
         ]
+        for cross in crosses:
+            cardinalities += cross.cardinalities
+            self.field_kinds_ += ["cross", *["statistic"] * len(cross.statistics)]
+            self.binning_ += [None, *(field.binning for field in cross.statistics)]
+        self.cardinalities_ = np.array(cardinalities, dtype=np.int64)
         if self.keep_counts and counts:
             self.counts_ = [each.compact() for each in counts]
         elif hasattr(self, "counts_"):
@@ -538,29 +605,17 @@ class FieldEncoder(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstima
 
     def _check_codes(self, X: ArrayLike) -> NDArray[np.int64]:
         """Return field indices that are within the cardinalities."""
-        given = check_array(X)
-        if given.shape[1] != self.n_features_in_:
+        given, n_fields = check_array(X), len(self.cardinalities_)
+        if given.shape[1] != n_fields:
             raise ValueError(
                 f"X has {given.shape[1]} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input."
+                f"{n_fields} features as input."
             )
         codes = given.astype(np.int64)
         wrong = (codes != given) | (codes < 0) | (codes >= self.cardinalities_)
         if wrong.any():
             i, j = np.argwhere(wrong)[0]
-            label = self._labels()[j]
+            label = self._names(self._labels())[j]
             largest = self.cardinalities_[j] - 1
             raise ValueError(f"column {label!r} has indices 0 to {largest}, got {given[i, j]}.")
         return codes
-
-
-def _check_kind(column: Column, field: Field) -> None:
-    """Refuse a column that holds something else than in `fit`, instead of calling it unseen."""
-    known = set(NUMERIC_KINDS) if field.is_numeric else kinds_of(column.kind)
-    if field.kind != NO_VALUES:
-        known = kinds_of(field.kind)
-    if not kinds_of(column.kind) <= known and not column.is_all_missing():
-        name = "numeric" if field.is_numeric else "categorical"
-        raise ValueError(
-            f"{column} holds {column.kind}, but it is {name} and held {field.kind} in fit."
-        )

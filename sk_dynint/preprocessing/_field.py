@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ._cells import NO_VALUES, NUMERIC_KINDS, kinds_of
 from ._columns import Column, Distinct
 
 Indices = NDArray[np.int32]
@@ -61,6 +62,17 @@ class Field(ABC):
     @abstractmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Return the field that had this state."""
+
+    def check_kind(self, column: Column) -> None:
+        """Refuse a column that holds something else than in `fit`, instead of calling it unseen."""
+        known = set(NUMERIC_KINDS) if self.is_numeric else kinds_of(column.kind)
+        if self.kind != NO_VALUES:
+            known = kinds_of(self.kind)
+        if not kinds_of(column.kind) <= known and not column.is_all_missing():
+            name = "numeric" if self.is_numeric else "categorical"
+            raise ValueError(
+                f"{column} holds {column.kind}, but it is {name} and held {self.kind} in fit."
+            )
 
     def encode(self, column: Column, out: Indices) -> float:
         """Write the indices of a column.

@@ -24,7 +24,7 @@ from ._arrow import arrow_keys, arrow_positions, is_arrow_backed
 from ._cells import from_key, is_mixed
 from ._columns import Column, Distinct, to_keys
 from ._field import DIRECT_LOOKUP_MAX_ROWS, FIRST_KEPT, RARE, Field, Indices
-from ._state import pack_keys, unpack_keys
+from ._state import pack_keys, part_of, prefixed, unpack_keys
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,15 +80,14 @@ class CategoricalField(Field):
 
     def state_dict(self, label: Any) -> dict[str, Any]:
         """Return kind, counts and levels."""
-        keys = {f"levels.{name}": v for name, v in pack_keys(self.levels[1:], label).items()}
+        keys = prefixed(pack_keys(self.levels[1:], label), "levels.")
         return {"is_numeric": False, "kind": self.kind, "counts": self.counts} | keys
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> CategoricalField:
         """Return the field that had this state."""
-        prefix = "levels."
-        packed = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-        levels = np.concatenate([np.array([np.nan], dtype=object), unpack_keys(packed)])
+        keys = unpack_keys(part_of(state, "levels."))
+        levels = np.concatenate([np.array([np.nan], dtype=object), keys])
         index = pd.Index(levels, dtype=object)
         return cls(kind=state["kind"], counts=state["counts"], levels=index)
 

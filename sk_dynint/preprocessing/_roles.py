@@ -56,6 +56,26 @@ def resolve_binning(
     return binnings
 
 
+def resolve_crosses(
+    asked: Sequence[Sequence[Any]] | None, columns: Sequence[Column]
+) -> list[tuple[int, ...]]:
+    """Return the ascending positions of the columns of each cross."""
+    crosses: list[tuple[int, ...]] = []
+    for cross in asked or ():
+        if not isinstance(cross, list | tuple):
+            raise ValueError(
+                "crosses must be a list of tuples of columns, such as [('user', 'item')], but "
+                f"{cross!r} is no tuple."
+            )
+        positions = tuple(sorted({column_position(key, columns, "crosses") for key in cross}))
+        if len(positions) < max(2, len(cross)):
+            raise ValueError(f"a cross has two or more columns that differ, got {cross!r}.")
+        if positions in crosses:
+            raise ValueError(f"crosses has {cross!r} twice; the order of columns does not matter.")
+        crosses.append(positions)
+    return crosses
+
+
 def column_position(key: Any, columns: Sequence[Column | Counts], parameter: str) -> int:
     """Return the position of the column that a name or a position means."""
     labels = [column.label for column in columns]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -68,6 +68,16 @@ CODECS = {  # the first that suits counts, so subclasses come before their paren
     ),
 }
 NAMES = list(CODECS)
+
+
+def prefixed(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the state of a part under the names that it has in that of the whole."""
+    return {prefix + name: value for name, value in state.items()}
+
+
+def part_of(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the state of a part, given that of the whole; undoes :func:`prefixed`."""
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
 
 def pack_keys(keys: Any, label: Any) -> dict[str, Any]:

@@ -38,14 +38,19 @@ def column_threads(n_samples: int) -> Iterator[Callable[..., Iterator[Any]]]:
 
 
 def fill_matrix(
-    work: Callable[[Item, Indices], Result], items: Sequence[Item], n_samples: int
+    work: Callable[[Item, Indices], Result],
+    items: Sequence[Item],
+    n_samples: int,
+    n_free: int = 0,
 ) -> tuple[Indices, list[Result]]:
     """Return a matrix whose column j is what ``work(items[j], out)`` wrote, and its results.
+
+    It has `n_free` more columns, which are still to be written.
 
     Some columns at a time, in memory of their own: writing to a column of the matrix is slow, and a
     second matrix is large.
     """
-    matrix = np.empty((n_samples, len(items)), dtype=np.int32)
+    matrix = np.empty((n_samples, len(items) + n_free), dtype=np.int32)
     by_field = np.empty((min(_FIELDS, len(items)), n_samples), dtype=np.int32)
     results: list[Result] = []
     with column_threads(n_samples) as map_columns:
