@@ -549,8 +549,8 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
         if crosses:
             if y is None and self.target_statistics:
                 raise ValueError(
-                    "crosses have means of the target, but the target y is None; pass y, or "
-                    "target_statistics=False"
+                    "This encoder requires y to be passed, but the target y is None: crosses have "
+                    "means of the target; pass y, or target_statistics=False"
                 )
             sample = Sample.of(n_samples, y if self.target_statistics else None, weight)
         tasks = count_tasks(columns, weight, self.categorical_features, self.binning)

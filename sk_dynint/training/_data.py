@@ -24,7 +24,8 @@ class EncodedData:
     Parameters
     ----------
     indices : array-like of shape (n_samples, n_fields), int
-        Field indices, what ``encoder.transform(X)`` returned.
+        Field indices, what ``encoder.transform(X)`` returned; for training rows of an encoder with
+        means of the target (`crosses`) what ``encoder.fit_transform(X, y)`` returned.
     target : array-like of shape (n_samples,), default=None
         Targets in {0, 1}; the classifiers take labels from ``y`` instead.
     weight : array-like of shape (n_samples,), default=None
@@ -40,7 +41,8 @@ class EncodedData:
     Notes
     -----
     A search that splits rows which were encoded together shows the encoder the validation rows too:
-    their levels count as known.  Labels are not shown to it.
+    their levels count as known.  Labels are not shown to it, unless it has `crosses`: means of the
+    target are made of the labels of validation rows, too.  Search over raw columns then.
 
     Examples
     --------
