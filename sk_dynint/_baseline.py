@@ -146,7 +146,9 @@ class BaselineClassifier(BaseCTRClassifier):
         by what the columns hold.
     encoder : transformer, default=None
         None means ``FieldEncoder()``; `set_params` reaches its parameters as ``encoder__min_count``
-        and the like either way.  A ``sklearn.frozen.FrozenEstimator`` is used as it was fitted.
+        and the like either way.  Its `fit_transform` gets the training rows, their targets as 0
+        and 1, and `sample_weight` where there are weights.  A ``sklearn.frozen.FrozenEstimator`` is
+        used as it was fitted.
     optimizer : {"ftrl", "adam"} or torch.optim.Optimizer subclass, default=None
         None is the paper's choice: "ftrl" for "lr" and "fm" (plain, no group lasso), group-lasso
         FTRL and FTRL for "xdeepint", "adam" with L2 on the weights of the body for the rest.

@@ -80,7 +80,9 @@ class DynIntClassifier(BaseCTRClassifier):
         by what the columns hold.
     encoder : transformer, default=None
         None means ``FieldEncoder()``; `set_params` reaches its parameters as ``encoder__min_count``
-        and the like either way.  A ``sklearn.frozen.FrozenEstimator`` is used as it was fitted.
+        and the like either way.  Its `fit_transform` gets the training rows, their targets as 0
+        and 1, and `sample_weight` where there are weights.  A ``sklearn.frozen.FrozenEstimator`` is
+        used as it was fitted.
     optimizer : {"ftrl", "adam"} or torch.optim.Optimizer subclass, default="ftrl"
         "ftrl": group-lasso FTRL on the table, FTRL on the rest (:class:`sk_dynint.optim.FTRL`);
         "adam": :class:`sk_dynint.optim.RowAdam`.  These two update only the rows of a batch; a

@@ -41,7 +41,7 @@ class Sample:
         counts = np.ones(n_samples, dtype=bool) if weight is None else weight > 0
         fold = np.full(n_samples, N_FOLDS)
         fold[counts] = np.random.default_rng(_SEED).permutation(counts.sum()) % N_FOLDS
-        indicators, classes = ([], []) if y is None else class_indicators(y, fold)
+        indicators, classes = ([], []) if y is None else class_indicators(y, counts)
         return cls(weight, summation_order(weight), fold, indicators, classes)
 
     @property
@@ -67,15 +67,17 @@ class Sample:
         return np.bincount(place, weight, minlength=n_levels * shape[1]).reshape(shape)
 
 
-def class_indicators(y: Any, rows: NDArray[Any]) -> tuple[list[NDArray[np.bool_]], list[str]]:
+def class_indicators(
+    y: Any, counts: NDArray[np.bool_]
+) -> tuple[list[NDArray[np.bool_]], list[str]]:
     """Return for each class which rows are of it, and its name; of two classes the greater only.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
         Labels: strings, bools or integers.
-    rows : array-like of shape (n_samples,)
-        Something of the same length.
+    counts : ndarray of shape (n_samples,)
+        Which rows count; the others are of no class.
 
     Raises
     ------
@@ -83,9 +85,10 @@ def class_indicators(y: Any, rows: NDArray[Any]) -> tuple[list[NDArray[np.bool_]
         If `y` has another length, missing labels, or fractions.
     """
     labels = column_or_1d(np.asarray(y))
-    check_consistent_length(rows, labels)
-    codes, classes = pd.factorize(labels, sort=True)
-    if n_missing := int((codes < 0).sum()):
+    check_consistent_length(counts, labels)
+    codes = np.full(len(labels), -1)
+    codes[counts], classes = pd.factorize(labels[counts], sort=True)
+    if n_missing := int((codes[counts] < 0).sum()):
         raise ValueError(f"Input y contains NaN: {n_missing} of {len(codes)} labels are missing")
     if classes.dtype.kind == "f" and (fractions := classes[classes != np.floor(classes)]).size:
         raise ValueError(

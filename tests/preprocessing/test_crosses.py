@@ -274,6 +274,14 @@ def test_more_than_two_classes():
     assert one_class.shape == (600, 5)
 
 
+def test_a_class_without_weight_has_no_field():
+    X, y = make_pairs(300, n_levels=5)
+    encoder = FieldEncoder(crosses=[("user", "item")])
+    labels, weight = y.astype(float), np.ones(300)
+    labels[:9], weight[:9] = [2, 3, np.nan] * 3, 0
+    assert encoder.fit(X, labels, weight).equals(clone(encoder).fit(X[9:], y[9:]))
+
+
 def test_training_rows_do_not_see_their_own_labels():
     """Labels that nothing tells of: pairs of two rows each would give half of them away."""
     rng = np.random.default_rng(0)
