@@ -24,6 +24,8 @@ class Body(nn.Module):
     block : int or None, default=None
         Number of rows to compute at once when autograd trains the body.  None leaves the number to
         the engine; a body with large intermediate arrays lowers it, so that they fit in the cache.
+    has_auxiliary : bool, default=False
+        Whether training adds `auxiliary` to the loss of the logit.
     fixed_embedding_dim : int or None, default=None
         Length of an embedding vector where the model leaves no choice.
     only_deep : str or None, default=None
@@ -57,6 +59,7 @@ class Body(nn.Module):
 
     first_order: bool = False
     block: int | None = None
+    has_auxiliary: bool = False
     fixed_embedding_dim: ClassVar[int | None] = None
     only_deep: ClassVar[str | None] = None
 
@@ -78,3 +81,19 @@ class Body(nn.Module):
         The engine multiplies it by `orthogonal_penalty` and by the weight of each row.
         """
         return 0.0
+
+    def auxiliary(self, logit: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """Return a loss of the last forward pass that is added to that of the logit.
+
+        A number for a whole batch, which the engine therefore does not cut into blocks: beside the
+        *mean* loss of its rows, so that the engine multiplies it by the weight of the batch.
+
+        Parameters
+        ----------
+        logit : Tensor of shape (B,)
+            The body's logit with bias and linear part, detached from the body.  A part of the body
+            whose logit by itself is z has ``logit + (z - own)``, with `own` the body's logit.
+        target, weight : Tensor of shape (B,)
+            Targets and weights of the rows.
+        """
+        raise NotImplementedError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
-from torch import Tensor, nn, sigmoid
+from torch import Tensor, finfo, nn, sigmoid
 from torch.nn import functional
 
 
@@ -34,6 +34,10 @@ class BinaryCrossEntropy(nn.Module):
         """Weighted sum of the losses of the rows."""
         losses = functional.binary_cross_entropy_with_logits(logit, target, reduction="none")
         return (losses * weight).sum()
+
+    def mean(self, logit: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """Weighted mean of the losses of the rows; 0 if none has weight."""
+        return self(logit, target, weight) / weight.sum().clamp_min(finfo(weight.dtype).tiny)
 
     def gradient(self, logit: Tensor, target: Tensor, weight: Tensor, *, out: Tensor) -> Tensor:
         """Gradient of the sum with respect to the logit of each row."""

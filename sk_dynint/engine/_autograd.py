@@ -54,10 +54,26 @@ class AutogradKernel:
                 self.penalty = self.body.penalty() if self.coefficient else 0.0
         return self.logit.detach()
 
+    def add_auxiliary(self, logit: Tensor, target: Tensor, weight: Tensor, *, out: Tensor) -> None:
+        """Add the gradient of the body's auxiliary loss, if it has one, to `out` (B,).
+
+        `logit` is the whole one, with bias and linear part.  The rest of the loss's gradient, which
+        does not pass through this logit, is left to `backward`.
+        """
+        if self.body.has_auxiliary:
+            with torch.enable_grad():
+                logit = logit.detach().requires_grad_()
+                self.loss = weight.sum() * self.body.auxiliary(logit, target, weight)
+            out += torch.autograd.grad(
+                self.loss, logit, retain_graph=True, allow_unused=True, materialize_grads=True
+            )[0]
+
     def backward(self, logit_grad: Tensor, weight: Tensor, *, out: Tensor) -> None:
         """Write the gradient of the embedding; autograd adds up those of the parameters."""
         with torch.enable_grad():
             total = (self.logit * logit_grad).sum()
+            if self.body.has_auxiliary:
+                total = total + self.loss
             if self.coefficient:
                 total = total + self.coefficient * (weight * self.penalty).sum()
         total.backward()

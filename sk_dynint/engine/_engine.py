@@ -94,6 +94,8 @@ class Engine:
 
     .. math:: \sum_i w_i \bigl(\ell(z_i, y_i) + \lambda\, penalty_i\bigr)
 
+    plus :math:`\sum_i w_i` times the auxiliary loss of a body that has one.
+
     Parameters
     ----------
     module : CTRModule
@@ -133,7 +135,7 @@ class Engine:
         self.dtype = PRECISIONS[precision]
         self._parameters = list(module.parameters())
         self._tables = module.tables
-        self._row_wise = module.body.row_wise
+        self._in_blocks = module.body.row_wise and not module.body.has_auxiliary
         self._embedding_grads = module.bias.new_empty(0)
         self._places = module.embedding.offsets.new_empty(0)
 
@@ -256,7 +258,7 @@ class Engine:
         logits, logit_grads = torch.empty_like(target), torch.empty_like(target)
         embedding_grads = self._embedding_gradients(*indices.shape)
         kernels = self.training_kernels
-        block_size = kernels[0].block if self._row_wise else len(indices)
+        block_size = kernels[0].block if self._in_blocks else len(indices)
         kernels[0].load()
 
         def work(kernel: Kernel, share: slice) -> None:
@@ -267,6 +269,8 @@ class Engine:
                 self._sum(kernel.forward(embedding, training=True), *first, out=logit)
                 grad = logit_grads[block]
                 self.loss.gradient(logit, target[block], row_weight, out=grad)
+                if isinstance(kernel, AutogradKernel):
+                    kernel.add_auxiliary(logit, target[block], row_weight, out=grad)
                 kernel.backward(grad, row_weight, out=embedding_grads[block])
 
         least = MIN_ROWS_PER_WORKER if self.kernel is not None else len(indices)
