@@ -85,8 +85,8 @@ class BaselineClassifier(BaseCTRClassifier):
     Parameters
     ----------
     model : str or Body subclass, default="dcnv2"
-        The competitors of the paper's Table 1, with the classes of :mod:`sk_dynint.baselines` that
-        hold the equations, and what `n_layers` counts in them:
+        The competitors of the paper's Table 1 and newer ones, with the classes of
+        :mod:`sk_dynint.baselines` that hold the equations, and what `n_layers` counts in them:
 
         - "lr": logistic regression, one weight per index.
         - "fm": factorization machine of second order.
@@ -100,6 +100,10 @@ class BaselineClassifier(BaseCTRClassifier):
         - "xdeepfm": xDeepFM; layers of the compressed interaction network.
         - "autoint": AutoInt+, or AutoInt with ``deep=False``; attention layers.
         - "fibinet": FiBiNET, squeeze-and-excitation and bilinear products.
+        - "ecn": exponential cross network; cross layers, of which each doubles the order.
+        - "fcn": FCN (DCN V3), an exponential and a linear cross network trained by Tri-BCE; cross
+          layers of each.
+        - "qnn": QNN-α; quadratic layers.
         - "xdeepint": xDeepInt, the model of ``DynIntClassifier(variant="pin")`` with the same
           defaults; polynomial interaction layers.
         - a class: a body of your own, see :class:`sk_dynint.baselines.Body`.
@@ -107,15 +111,18 @@ class BaselineClassifier(BaseCTRClassifier):
         Where nothing is named, `n_layers` does nothing.
     deep : bool, default=True
         Whether the model has its DNN.  False leaves the interaction layers (paper, Table 2); an
-        error for "dnn", "widedeep" and "deepcrossing", which have no such form.  "lr", "fm" and
-        "xdeepint" never have a DNN.
+        error for "dnn", "widedeep" and "deepcrossing", which have no such form.  "lr", "fm", "ecn",
+        "fcn", "qnn" and "xdeepint" never have a DNN.
     hidden_units : sequence of int, default=(400, 400)
         Widths of the DNN's hidden layers.  The paper searches 1 to 4 of 128 to 1,024.
-        `hidden_units`, `dropout` and `batch_norm` do nothing in models without a DNN.
+        `hidden_units`, `dropout` and `batch_norm` do nothing in models without a DNN, but for the
+        last two in "ecn", "fcn" and "qnn".
     dropout : float, default=0.0
-        Probability that a hidden unit of the DNN is dropped in training.
+        Probability that a hidden unit of the DNN, or an entry of a layer of "ecn", "fcn" and "qnn",
+        is dropped in training.
     batch_norm : bool, default=False
-        Whether the DNN normalises before each activation.
+        Whether the DNN normalises before each activation, and the gates of "ecn", "fcn" and "qnn"
+        are normalised.
     n_layers : int, default=3
         Number of interaction layers, see `model`.  The paper searches 1 to 4.
     model_params : dict, default=None
@@ -126,6 +133,10 @@ class BaselineClassifier(BaseCTRClassifier):
         - "xdeepfm": ``cin_units`` (64; one number, or one for each layer).
         - "autoint": ``n_heads`` (2), ``attention_dim`` (16), ``scale``, ``residual``.
         - "fibinet": ``bilinear`` ("interaction", "each", "all"), ``reduction`` (3).
+        - "ecn": ``n_heads`` (1), ``second_half`` ("affine", "norm", "mask").
+        - "fcn": ``n_linear_layers`` (None: `n_layers`), ``tri_bce`` (True), ``n_heads``,
+          ``second_half``.
+        - "qnn": ``n_gates`` (2), ``self_ensemble`` (True).
         - "xdeepint": ``n_subspaces`` ("auto"), ``output`` ("merge", "split").
     n_members : int, default=1
         Number of networks whose mean logit is the model: an ensemble.  They share the encoder and

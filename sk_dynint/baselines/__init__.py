@@ -1,4 +1,4 @@
-"""The competitors of the paper's Table 1, and their register."""
+"""The competitors of the paper's Table 1, newer ones, and their register."""
 
 from sk_dynint._body import Body
 from sk_dynint.baselines._autoint import AutoInt
@@ -7,10 +7,13 @@ from sk_dynint.baselines._dcnv2 import DeepAndCrossV2
 from sk_dynint.baselines._deepcrossing import DeepCrossing
 from sk_dynint.baselines._deepfm import DeepFM
 from sk_dynint.baselines._dnn import DNN, Dense, DNNBody
+from sk_dynint.baselines._ecn import ExponentialCrossNetwork
+from sk_dynint.baselines._fcn import FusingCrossNetwork
 from sk_dynint.baselines._fibinet import FiBiNET
 from sk_dynint.baselines._fm import FactorizationMachine
 from sk_dynint.baselines._lr import LogisticRegressionBody
 from sk_dynint.baselines._pnn import ProductNetwork
+from sk_dynint.baselines._qnn import QuadraticNetwork
 from sk_dynint.baselines._widedeep import WideAndDeep
 from sk_dynint.baselines._xdeepfm import XDeepFM
 
@@ -27,6 +30,9 @@ BASELINES: dict[str, type[Body]] = {
     "xdeepfm": XDeepFM,
     "autoint": AutoInt,
     "fibinet": FiBiNET,
+    "ecn": ExponentialCrossNetwork,
+    "fcn": FusingCrossNetwork,
+    "qnn": QuadraticNetwork,
 }
 
 __all__ = [
@@ -40,10 +46,13 @@ __all__ = [
     "DeepCrossing",
     "DeepFM",
     "Dense",
+    "ExponentialCrossNetwork",
     "FactorizationMachine",
     "FiBiNET",
+    "FusingCrossNetwork",
     "LogisticRegressionBody",
     "ProductNetwork",
+    "QuadraticNetwork",
     "WideAndDeep",
     "XDeepFM",
 ]

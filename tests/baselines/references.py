@@ -205,6 +205,89 @@ def fibinet(p, E, bilinear="interaction"):
     return output(p, dnn(deep, x) if deep else x)
 
 
+def cross_gate(p, x, second_half):
+    """[c, ĉ] + b: only c has a matrix, and every entry of ĉ belongs to one of c."""
+    c, norm = p["mix.weight"] @ x, part(p, "norms.second")
+    copied = c[: len(x) - len(c)]
+    z = copied
+    if second_half != "affine":
+        z = (z - z.mean()) / np.sqrt(z.var() + 1e-5)
+    z = norm["weight"] * z + norm["bias"]
+    second = copied * relu(z) if second_half == "mask" else z
+    return np.concatenate([c, second]) + p["bias"]
+
+
+def cross_network(p, E, n_layers, exponential=True, n_heads=1, second_half="affine"):
+    """Mean over the heads of the logit of cross layers with these gates."""
+    F, D = E.shape
+    d = D // n_heads
+    logits = []
+    for h in range(n_heads):
+        head = E[:, h * d : (h + 1) * d]
+        first = [head[f, k] for f in range(F) for k in range(d - d // 2)]
+        second = [head[f, k] for f in range(F) for k in range(d - d // 2, d)]
+        x = x0 = np.array(first + second)
+        for i in range(n_layers):
+            gate = cross_gate(part(p, f"gates.{i}"), x, second_half)
+            x = np.array([(x if exponential else x0)[k] * gate[k] + x[k] for k in range(len(x))])
+        logits.append(output(p, x))
+    return np.mean(logits)
+
+
+def ecn(p, E, n_layers=3, n_heads=1, second_half="affine"):
+    network = part(p, "network")
+    return cross_network(network, E, n_layers, n_heads=n_heads, second_half=second_half)
+
+
+def fcn_members(p, E, n_layers=3, n_linear_layers=None, n_heads=1, second_half="affine"):
+    """Logits of the exponential and of the linear network."""
+    n_linear = n_linear_layers or n_layers
+    options = {"n_heads": n_heads, "second_half": second_half}
+    return (
+        cross_network(part(p, "exponential"), E, n_layers, **options),
+        cross_network(part(p, "linear"), E, n_linear, exponential=False, **options),
+    )
+
+
+def fcn(p, E, n_layers=3, n_linear_layers=None, n_heads=1, second_half="affine"):
+    return np.mean(fcn_members(p, E, n_layers, n_linear_layers, n_heads, second_half))
+
+
+def qnn(p, E, n_layers=3, n_gates=2):
+    x = E.reshape(-1)
+    for i in range(n_layers):
+        layer = part(p, f"layers.{i}.gates")
+        W, b = layer["weight"].reshape(n_gates, len(x), len(x)), layer["bias"].reshape(n_gates, -1)
+        gate = sum(relu(W[r] @ x + b[r]) for r in range(n_gates))
+        x = np.array([x[k] * gate[k] + x[k] for k in range(len(x))])
+    return output(p, x)
+
+
+# --- losses of the members of a mean
+
+
+def cross_entropy(z, y):
+    """Of a logit; y may lie between 0 and 1."""
+    return -y * np.log(1 / (1 + np.exp(-z))) - (1 - y) * np.log(1 / (1 + np.exp(z)))
+
+
+def tri_bce(members, y, w):
+    """The whole loss: that of the mean, and those of the members by how far they are behind."""
+    L = np.average(cross_entropy(members.mean(0), y), weights=w)
+    total = L
+    for member in members:
+        L_m = np.average(cross_entropy(member, y), weights=w)
+        total = total + max(0, L_m - L) * L_m
+    return total
+
+
+def self_ensemble(members, y, w):
+    """The whole loss, with the mean probability as a target that is not differentiated."""
+    p = (1 / (1 + np.exp(-members))).mean(0)
+    total = np.average(-y * np.log(p) - (1 - y) * np.log(1 - p), weights=w)
+    return total + sum(np.average(cross_entropy(member, p), weights=w) for member in members)
+
+
 # --- the register
 
 
@@ -236,6 +319,12 @@ def n_dense(*widths):
 def n_dnn(n_inputs):
     """Number of parameters of the two hidden layers of `HIDDEN` and of the output unit."""
     return n_dense(n_inputs, 7, 5) + 5
+
+
+def n_gate(n_first, n_second):
+    """Number of parameters of a low-cost gate: W, γ, β and b."""
+    width = n_first + n_second
+    return n_first * width + 2 * n_second + width
 
 
 HIDDEN = {"hidden_units": (7, 5)}
@@ -325,6 +414,31 @@ REFERENCES = {
             Form({"deep": False, "bilinear": "all"}, 2 * 1 * F + 2 * D * D + 2 * P * D),
         ],
         linear=True,
+    ),
+    "ecn": Reference(
+        ecn,
+        [
+            Form({}, 3 * n_gate(F * 2, F) + X),
+            Form({"n_layers": 1, "second_half": "norm"}, n_gate(F * 2, F) + X),
+            Form({"second_half": "mask"}, 3 * n_gate(F * 2, F) + X),
+            Form({"n_heads": 3, "n_layers": 2}, 2 * n_gate(F, 0) + F),
+        ],
+    ),
+    "fcn": Reference(
+        fcn,
+        [
+            Form({}, 2 * (3 * n_gate(F * 2, F) + X)),
+            Form({"n_layers": 2, "n_linear_layers": 1}, 3 * n_gate(F * 2, F) + 2 * X),
+            Form({"second_half": "mask", "tri_bce": False}, 2 * (3 * n_gate(F * 2, F) + X)),
+        ],
+    ),
+    "qnn": Reference(
+        qnn,
+        [
+            Form({}, 3 * n_dense(X, 2 * X) + X),
+            Form({"n_layers": 1, "n_gates": 3}, n_dense(X, 3 * X) + X),
+            Form({"n_gates": 1, "self_ensemble": False}, 3 * n_dense(X, X) + X),
+        ],
     ),
 }
 """Name in `sk_dynint.baselines.BASELINES` -> reference.  Every competitor has an entry here."""

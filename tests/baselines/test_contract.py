@@ -186,6 +186,10 @@ def test_unknown_option_is_refused(body):
         ("autoint", {"attention_dim": -1}, "attention_dim=-1; it must be at least 1"),
         ("fibinet", {"bilinear": "some"}, "bilinear='some'; it must be 'all', 'each' or"),
         ("fibinet", {"reduction": 0}, "reduction=0; it must be at least 1"),
+        ("ecn", {"n_heads": 2}, "n_heads=2; it must divide embedding_dim=3"),
+        ("ecn", {"second_half": "none"}, "second_half='none'; it must be 'affine', 'norm' or"),
+        ("fcn", {"n_linear_layers": 0}, "n_linear_layers=0; it must be None or at least 1"),
+        ("qnn", {"n_gates": 0}, "n_gates=0; it must be at least 1"),
     ],
 )
 def test_absurd_options_are_refused(name, options, message):

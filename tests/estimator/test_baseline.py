@@ -251,7 +251,7 @@ def test_fm_beats_lr_where_pairs_matter():
     assert fm > 0.98
 
 
-@pytest.mark.parametrize("model", DEEP)
+@pytest.mark.parametrize("model", [*DEEP, "ecn", "fcn", "qnn"])
 def test_deep_models_learn_an_interaction(model):
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.integers(0, 3, (3_000, 2)), columns=["a", "b"]).astype("category")
