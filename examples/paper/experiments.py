@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from published import NAMES
+from published import NAMES, NEWER
 from spaces import (
     DGP_RANKS,
     DWP_RANKS,
@@ -37,8 +37,9 @@ class Cell(NamedTuple):
 
 
 def table1(grid: str, data: str, n: int | None = None) -> list[Cell]:
-    """All models, each tuned."""
-    return [Cell("", NAMES[m], None, m, configurations(grid, m, n)) for m in NAMES]
+    """All models, each tuned, and newer ones."""
+    names = NAMES | NEWER
+    return [Cell("", names[m], None, m, configurations(grid, m, n)) for m in names]
 
 
 def table2(grid: str, data: str, n: int | None = None) -> list[Cell]:

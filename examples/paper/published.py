@@ -22,6 +22,9 @@ NAMES = {
 }
 """Our name -> the paper's, in the order of its Table 1."""
 
+NEWER = {"ecn": "ECN", "fcn": "FCN", "qnn": "QNN-α"}
+"""Models that are newer than the paper: what is printed of them is ours alone."""
+
 Scores = tuple[float, float]
 """AUC and logloss."""
 

@@ -19,7 +19,7 @@ import pandas as pd
 from data_sets import DATASETS, NEED_NO_PATH
 from experiments import EXPERIMENTS, ON_CRITEO_ALONE
 from figures import draw_all
-from published import NAMES
+from published import NAMES, NEWER
 from report import to_markdown
 from runner import Task, run_tasks
 from spaces import SETTINGS
@@ -56,7 +56,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--first-seed", type=int, default=0, help="default: 0")
     add("--grid", choices=list(SETTINGS), default="quick", help="default: quick")
     add("--configurations", type=int, help="tried of each model, the same number for all")
-    add("--models", nargs="+", choices=list(NAMES), metavar="MODEL", help="only these")
+    add("--models", nargs="+", choices=[*NAMES, *NEWER], metavar="MODEL", help="only these")
     add("--jobs", type=int, default=1, help="processes, which share the cores; default: 1")
     add("--out", default="paper_runs.csv", help="CSV file of the runs; default: paper_runs.csv")
     add("--figures", metavar="FOLDER", help="draw what the CSV file holds, as PNG files there")

@@ -83,8 +83,13 @@ def make_estimator(model: str, config: Config, grid: str, steps_per_epoch: int) 
         params["hidden_units"] = (params.pop("units"),) * params.pop("hidden_layers")
     if "l2" in params:
         params["optimizer_params"] = {"l2": params.pop("l2")}
+    table = {}
     if "lr" in params and model in ("pin", *DYNAMIC):  # one rate for both kinds of FTRL
-        params["embedding_optimizer_params"] = {"lr": params["lr"]}
+        table["lr"] = params["lr"]
+    if "table_l2" in params:
+        table["l2"] = params.pop("table_l2")
+    if table:
+        params["embedding_optimizer_params"] = table
     if "eval_every" in params:  # at least once in an epoch, also where epochs are short
         params["eval_every"] = min(params["eval_every"], steps_per_epoch)
     return make_model(model, params)

@@ -1,8 +1,12 @@
 """What is tuned: the paper's ranges (section 4.1.4), and small grids for a quick look.
 
-Every model gets the same number of configurations.  With ``paper``, they are drawn at random from
-its ranges, because the paper does not give its grids; a greater number only adds configurations.
-The other grids are lists: ``quick`` for 100,000 rows, ``million`` for ten times as many.
+Every model gets the same number of configurations, and a penalty on its table is among what they
+try; networks try dropout, too.  With ``paper``, they are drawn at random from its ranges, because
+the paper does not give its grids; a greater number only adds configurations.  The other grids are
+lists: ``quick`` for 100,000 rows, ``million`` for ten times as many.
+
+``l2`` is λ of Adam's penalty on the weights of a body, ``table_l2`` that on the embedding table: of
+Adam beside the mean loss of a batch, of FTRL λ2 beside the sum of all losses.
 """
 
 from __future__ import annotations
@@ -14,6 +18,8 @@ from typing import Any, NamedTuple
 Config = dict[str, Any]
 
 DYNAMIC = ("da", "dgp", "dwp")
+NEWER = ("ecn", "fcn", "qnn")
+"""Models that are newer than the paper and have no DNN."""
 
 
 class LogRange(NamedTuple):
@@ -23,11 +29,13 @@ class LogRange(NamedTuple):
     high: float
 
 
-# --------------------------------------------------------------------- the paper's ranges
-FTRL = {"lr": LogRange(1e-2, 1e-1)}
-ADAM = {"lr": LogRange(1e-4, 1e-3), "l2": LogRange(1e-4, 1e-3)}
+# ------------------------------- the paper's ranges, and ours of dropout and the table's penalty
+FTRL = {"lr": LogRange(1e-2, 1e-1), "table_l2": LogRange(1.0, 100.0)}
+ADAM = {"lr": LogRange(1e-4, 1e-3), "l2": LogRange(1e-4, 1e-3), "table_l2": LogRange(1e-5, 1e-1)}
 LAYERS = {"n_layers": (1, 2, 3, 4)}
-DENSE = {"hidden_layers": (1, 2, 3, 4), "units": (128, 256, 512, 1024)}
+DROPOUT = {"dropout": (0.0, 0.1, 0.2, 0.3, 0.4)}
+WIDTHS = {"hidden_layers": (1, 2, 3, 4), "units": (128, 256, 512, 1024)}
+DENSE = WIDTHS | DROPOUT
 REDUCTION = {"reduction": (2, 4, 8, 16)}
 SUBSPACES = {"n_subspaces": (1, 2, 4, 8, 16)}
 DGP_RANKS = (16, 32, 64, 128)
@@ -40,6 +48,7 @@ PAPER: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("dnn", "widedeep", "deepcrossing"), ADAM | DENSE),
     **dict.fromkeys(("deepfm", "pnn", "fibinet"), ADAM | DENSE),
     **dict.fromkeys(("dcn", "dcnv2", "xdeepfm", "autoint"), ADAM | DENSE | LAYERS),
+    **dict.fromkeys(NEWER, ADAM | LAYERS | DROPOUT),
     "pin": PIN,
     "da": PIN | REDUCTION,
     "dgp": PIN | REDUCTION | {"rank": DGP_RANKS},
@@ -49,25 +58,32 @@ WITHOUT_DNN = ("deepfm", "dcn", "pnn", "xdeepfm", "autoint", "dcnv2")
 """Models of Table 2 that have a DNN in Table 1."""
 
 # ------------------------------------------------------------------------- the quick grid
+_PENALTIES = [{"table_l2": 1e-3, "dropout": 0.1}, {"table_l2": 1e-2, "dropout": 0.2}]
 _DENSE = [
     {"lr": 1e-3, "l2": 1e-3, "hidden_layers": 2, "units": 256},
     {"lr": 1e-3, "l2": 1e-4, "hidden_layers": 2, "units": 256},
     {"lr": 1e-3, "l2": 1e-3, "hidden_layers": 1, "units": 512},
 ]
+_DENSE += [_DENSE[0] | penalty for penalty in _PENALTIES]
 _WIDE_INPUT = [config | {"units": 128} for config in _DENSE]  # FiBiNET: F (F - 1) D inputs
 _CROSSED = [
     {"lr": 1e-3, "l2": 1e-3, "hidden_layers": 2, "units": 256, "n_layers": 2},
     {"lr": 1e-3, "l2": 1e-4, "hidden_layers": 2, "units": 256, "n_layers": 2},
     {"lr": 1e-3, "l2": 1e-3, "hidden_layers": 2, "units": 256, "n_layers": 1},
 ]
+_CROSSED += [_CROSSED[0] | penalty for penalty in _PENALTIES]
 _CROSSED_ALONE = [{k: v for k, v in c.items() if k not in DENSE} for c in _CROSSED]
+_NEWER = [{k: v for k, v in c.items() if k not in WIDTHS} for c in _CROSSED]
 _DYNINT = [
     {"n_layers": 3, "n_subspaces": 4},
     {"n_layers": 2, "n_subspaces": 4},
     {"n_layers": 2, "n_subspaces": 8},
 ]
+_DYNINT += [{"n_layers": 3, "n_subspaces": 4, "table_l2": l2} for l2 in (3.0, 10.0)]
 _LINEAR = [{"lr": 0.1}, {"lr": 0.05}, {"lr": 0.02}]
+_LINEAR += [{"lr": 0.1, "table_l2": l2} for l2 in (3.0, 10.0)]
 _RATES = [{"lr": 1e-3}, {"lr": 5e-4}, {"lr": 2e-4}]
+_RATES += [{"lr": 1e-3, "table_l2": l2} for l2 in (1e-3, 1e-2)]
 _SIZES = {
     "pnn": {"outer": "vec"},
     "xdeepfm": {"cin_units": 16},
@@ -81,6 +97,7 @@ QUICK: dict[str, list[Config]] = {
     **dict.fromkeys(("dnn", "widedeep", "deepcrossing", "deepfm", "pnn"), _DENSE),
     "fibinet": _WIDE_INPUT,
     **dict.fromkeys(("dcn", "dcnv2", "xdeepfm", "autoint"), _CROSSED),
+    **dict.fromkeys(NEWER, _NEWER),
     **dict.fromkeys(("pin", *DYNAMIC), _DYNINT),
 }
 QUICK_WITHOUT_DNN: dict[str, list[Config]] = {
@@ -90,35 +107,41 @@ QUICK_WITHOUT_DNN: dict[str, list[Config]] = {
 }
 
 # ----------------------------------------------------------------------- the million grid
-_NETWORK = [  # without L2, which does not improve their scores here
+_NETWORK = [  # without L2 on the body, which does not improve their scores here
     {"l2": 0.0, "hidden_layers": 2, "units": 400} | config
     for config in (
         {"lr": 3e-3},
         {"lr": 1e-3, "batch_size": 256},  # a third epoch makes all three worse
-        {"lr": 3e-3, "batch_size": 4096},
+        {"lr": 3e-3, "table_l2": 1e-3, "dropout": 0.1},
+        {"lr": 1e-3, "batch_size": 256, "table_l2": 3e-3, "dropout": 0.2},
     )
 ]
 _THREE_LAYERS = [config | {"n_layers": 3} for config in _NETWORK]
+_NEWER_MILLION = [{k: v for k, v in c.items() if k not in WIDTHS} for c in _THREE_LAYERS]
+_LINEAR_MILLION = [{"lr": 0.02}, {"lr": 0.05}]
+_LINEAR_MILLION += [{"lr": 0.05, "table_l2": l2} for l2 in (10.0, 30.0)]
 _DYNINT_MILLION = [  # small batches for many steps; λ2 keeps rare levels from overfitting
     {"n_layers": 3, "batch_size": 128, "embedding_init_std": 0.05} | config
     for config in (
         {"n_subspaces": 8, "embedding_optimizer_params": {"l2": 30.0}, "max_epochs": 3},
         {"n_subspaces": 8, "embedding_optimizer_params": {"l2": 10.0}},
         {"n_subspaces": 4, "embedding_optimizer_params": {"l2": 30.0}, "max_epochs": 3},
+        {"n_subspaces": 8, "embedding_optimizer_params": {"l2": 20.0}, "max_epochs": 3},
     )
 ]
 MILLION: dict[str, list[Config]] = {
     **QUICK,
-    **dict.fromkeys(("lr", "fm"), _LINEAR[::-1]),
+    **dict.fromkeys(("lr", "fm"), _LINEAR_MILLION),
     **dict.fromkeys(("dnn", "widedeep", "deepcrossing", "deepfm", "pnn"), _NETWORK),
     "fibinet": [config | {"units": 128} for config in _NETWORK],
     **dict.fromkeys(("dcn", "dcnv2", "xdeepfm", "autoint"), _THREE_LAYERS),
+    **dict.fromkeys(NEWER, _NEWER_MILLION),
     **dict.fromkeys(("pin", "da", "dwp"), _DYNINT_MILLION),
     "dgp": [config | {"rank": 64} for config in _DYNINT_MILLION],
 }
 LISTED = {"quick": (QUICK, QUICK_WITHOUT_DNN), "million": (MILLION, QUICK_WITHOUT_DNN)}
 """Grid -> its models' configurations, with and without a DNN."""
-N_CONFIGURATIONS = {"paper": 24, "quick": 3, "million": 2}
+N_CONFIGURATIONS = {"paper": 24, "quick": 5, "million": 4}
 
 # ------------------------------------------------------- what is the same for every model
 SETTINGS: dict[str, Config] = {

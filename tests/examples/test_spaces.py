@@ -4,11 +4,14 @@ import itertools
 
 import experiments
 import pytest
-from published import NAMES, PUBLISHED
+import spaces
+from published import NAMES, NEWER, PUBLISHED
 from results import text_of
 from runner import make_estimator
 from spaces import (
     DYNAMIC,
+    LISTED,
+    MILLION,
     MIN_COUNT,
     PAPER,
     QUICK,
@@ -16,27 +19,32 @@ from spaces import (
     WITHOUT_DNN,
     LogRange,
     configurations,
+    draw,
 )
 
 from sk_dynint.comparison import make_model
 
-DEEP = [m for m in PAPER if m not in ("lr", "fm", "pin", *DYNAMIC)]
+BY_FTRL = ("lr", "fm", "pin", *DYNAMIC)
+DEEP = [m for m in PAPER if m not in (*BY_FTRL, *NEWER)]
 
 
 def test_models_are_those_of_the_paper():
-    assert set(NAMES) == set(PAPER) == set(QUICK)
+    assert {*NAMES, *NEWER} == set(PAPER) == set(QUICK) == set(MILLION)
+    assert not set(NAMES) & set(NEWER)
+    assert set(NEWER) == set(spaces.NEWER)
     assert list(NAMES.values()) == list(PUBLISHED["table1"]["criteo"])
 
 
 @pytest.mark.parametrize("model", PAPER)
 def test_ranges_of_the_paper(model):
     space = PAPER[model]
-    if model in DEEP:
+    if model not in BY_FTRL:
         assert space["lr"] == LogRange(1e-4, 1e-3)
         assert space["l2"] == LogRange(1e-4, 1e-3)
+    if model in DEEP:
         assert space["hidden_layers"] == (1, 2, 3, 4)
         assert (min(space["units"]), max(space["units"])) == (128, 1024)
-    else:
+    if model in BY_FTRL:
         assert space["lr"] == LogRange(1e-2, 1e-1)
     if "n_layers" in space:
         assert space["n_layers"] == (1, 2, 3, 4)
@@ -66,10 +74,32 @@ def test_models_are_tuned_equally(grid):
             assert len(texts) == len(cell.configs)
 
 
+@pytest.mark.parametrize("model", PAPER)
+def test_every_model_tries_a_penalty_on_its_table_and_networks_dropout(model):
+    """As DynInt does: nothing else stops rare levels from overfitting."""
+    assert "table_l2" in PAPER[model]
+    assert ("dropout" in PAPER[model]) == (model not in BY_FTRL)
+    for grid in LISTED:
+        estimators = [make_estimator(model, c, grid, 100) for c in configurations(grid, model)]
+        tables = [(e.embedding_optimizer_params or {}).get("l2", 0) for e in estimators]
+        assert sum(l2 > 0 for l2 in tables) >= 2
+        if model not in BY_FTRL:
+            assert max(e.dropout for e in estimators) > 0
+
+
+def test_the_penalty_of_the_table_is_not_that_of_the_body():
+    config = {"lr": 0.01, "l2": 0.3, "table_l2": 0.2}
+    deep = make_estimator("dcnv2", config, "quick", 100)
+    assert deep.optimizer_params == {"l2": 0.3}
+    assert deep.embedding_optimizer_params == {"l2": 0.2}
+    dynamic = make_estimator("da", {"lr": 0.01, "table_l2": 5.0}, "quick", 100)
+    assert dynamic.embedding_optimizer_params == {"lr": 0.01, "l2": 5.0}
+
+
 def test_more_configurations_than_there_are_is_an_error():
     """It was sought for ever."""
     with pytest.raises(ValueError, match=r"lr has hardly more than \d+ configurations"):
-        configurations("paper", "lr", 1000)
+        draw({"lr": LogRange(1e-2, 1e-1)}, 1000, seed="lr")
 
 
 @pytest.mark.parametrize("model", PAPER)
@@ -126,5 +156,6 @@ def test_short_passes_are_evaluated_once():
     assert make_estimator("da", config, "paper", 17).eval_every == 17
     assert make_estimator("da", config, "paper", 7_800).eval_every == 2000
     assert make_estimator("da", config, "paper", 17).embedding_optimizer_params == {
-        "lr": config["lr"]
+        "lr": config["lr"],
+        "l2": config["table_l2"],
     }
