@@ -96,4 +96,7 @@ class Body(nn.Module):
         target, weight : Tensor of shape (B,)
             Targets and weights of the rows.
         """
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__}.has_auxiliary is true, but it has no auxiliary; it must define "
+            "auxiliary(logit, target, weight)"
+        )

@@ -141,3 +141,21 @@ def test_exponential_layers_double_the_degree():
             scale = np.abs(values).max()
             assert np.abs(np.diff(values, degree + 1)).max() < 1e-9 * scale
             assert np.abs(np.diff(values, degree)).max() > 1e-7 * scale
+
+
+def test_a_body_must_define_the_loss_that_it_claims():
+    body = BASELINES["dnn"](F, D)
+    body.has_auxiliary = True
+    with pytest.raises(NotImplementedError, match="has_auxiliary is true, but it has no"):
+        Engine(CTRModule(CARDINALITIES, D, lambda *sizes: body)).gradients(make_batch(5))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_losses_of_members_in_single_precision(precision):
+    """What bfloat16 computes in enters the losses as single precision."""
+    for name, options in (("fcn", {}), ("qnn", {"dropout": 0.2})):
+        module = randomize(CTRModule(CARDINALITIES, D, partial(BASELINES[name], **options)), 0.1)
+        module.float()
+        Engine(module, precision=precision).gradients(make_batch(40))
+        assert all(p.grad.dtype == torch.float32 for p in module.parameters())
+        assert all(p.grad.to_dense().isfinite().all() for p in module.parameters())
