@@ -14,11 +14,12 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from sk_dynint._body import Body
 from sk_dynint._continuing import check_unchanged, fixed_parameters, unchanged_on_failure
+from sk_dynint._crosses import encoder_with_crosses
 from sk_dynint._loss import BinaryCrossEntropy
 from sk_dynint._names import check_names, checked_params, refuse_arguments
 from sk_dynint._parameters import CONSTRAINTS
 from sk_dynint._process import no_fork, resolve_device, seeded
-from sk_dynint._rows import Rows, check_columns, encode, encoder_for
+from sk_dynint._rows import Rows, check_columns, encode
 from sk_dynint._validation import Split, warn_of_order
 from sk_dynint._versioned import Versioned
 from sk_dynint._warnings import warnings_ignored
@@ -49,6 +50,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
     _built_with: dict[str, Any]
     loss = BinaryCrossEntropy()
     n_members: int = 1
+    crosses: Any = None
     orthogonal_penalty: float = 0.0
     _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
 
@@ -254,11 +256,10 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
         """Encode the rows, and validation rows if there are any, with class weights."""
         class_weight = rows.class_weight(self.class_weight, self.classes_)
         if fit:
-            self.encoder_ = encoder_for(rows.X, self.encoder, self.categorical_features)
+            self.encoder_, self.crosses_ = encoder_with_crosses(self, rows, valid)
         data = rows.encoded(self.encoder_, class_weight, fit=fit)
-        if valid is None:
-            return data, None
-        return data, valid.encoded(self.encoder_, class_weight, fit=False)
+        others = valid and valid.encoded(self.encoder_, class_weight, fit=False)
+        return data, others
 
     def _wants_validation(self, n_samples: int) -> bool:
         """Whether to set validation rows aside."""

@@ -18,6 +18,7 @@ CONSTRAINTS: dict[str, Any] = {
     "embedding_init_std": [Interval(Real, 0, None, closed="left"), None],
     "oov": [StrOptions({"train", "zero"})],
     "categorical_features": [StrOptions({"from_dtype", "all"}), "array-like", None],
+    "crosses": [StrOptions({"auto"}), list, tuple, None],
     "encoder": [HasMethods(["fit_transform", "transform"]), FrozenEstimator, None],
     "optimizer": [StrOptions(set(OPTIMIZERS)), type],
     "lr": [Interval(Real, 0, None, closed="neither"), None],

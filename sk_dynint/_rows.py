@@ -204,7 +204,7 @@ def _are_equal(encoder: Any, other: Any) -> bool:
     return encoder is other or (encoder is not None and encoder.equals(other))
 
 
-def encoder_for(X: Any, encoder: Any, categorical_features: Any = None) -> Any:
+def encoder_for(X: Any, encoder: Any, **options: Any) -> Any:
     """Return the encoder to fit, or the one that has made encoded data.
 
     Parameters
@@ -213,29 +213,28 @@ def encoder_for(X: Any, encoder: Any, categorical_features: Any = None) -> Any:
         What `fit` was given.
     encoder : transformer or None
         The estimator's parameter, which is cloned.
-    categorical_features : str, array-like or None
-        What the encoder is to have as its parameter of this name; None leaves it alone.
+    **options
+        What the encoder is to have as its parameters of these names; None leaves them alone.
 
     Raises
     ------
     ValueError
-        If the encoder has no such parameter; if encoded data has no encoder, or the parameter asks
+        If the encoder has no such parameter; if encoded data has no encoder, or the options ask
         for another one.
     """
+    options = {name: value for name, value in options.items() if value is not None}
     if not isinstance(X, EncodedData):
         made = FieldEncoder() if encoder is None else clone(encoder)
-        if categorical_features is None:
-            return made
-        if "categorical_features" not in made.get_params(deep=False):
+        for name in options.keys() - made.get_params(deep=False).keys():
             raise ValueError(
-                f"categorical_features={categorical_features!r}, but encoder={encoder!r} has no "
-                "such parameter; tell the encoder itself"
+                f"{name}={options[name]!r}, but encoder={encoder!r} has no such parameter; tell "
+                "the encoder itself"
             )
-        return made.set_params(categorical_features=categorical_features)
+        return made.set_params(**options)
     if X.encoder is None:
         raise ValueError("X is EncodedData without an encoder; pass EncodedData(..., encoder=...)")
-    if categorical_features is not None:
-        raise ValueError("X is encoded already, so that categorical_features cannot be applied")
+    for name in options:
+        raise ValueError(f"X is encoded already, so that {name} cannot be applied")
     if encoder is not None and getattr(encoder, "estimator", None) is not X.encoder:
         raise ValueError(
             f"X is encoded already, so that encoder={encoder!r} cannot be applied; pass raw "

@@ -3,5 +3,6 @@
 from ._arrow import arrow_to_pandas, extension_to_pandas
 from ._columns import check_frame
 from ._encoder import FieldEncoder
+from ._screening import find_crosses
 
-__all__ = ["FieldEncoder", "arrow_to_pandas", "check_frame", "extension_to_pandas"]
+__all__ = ["FieldEncoder", "arrow_to_pandas", "check_frame", "extension_to_pandas", "find_crosses"]

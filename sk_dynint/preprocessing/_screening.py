@@ -71,7 +71,8 @@ class _Rows(NamedTuple):
 
     def head(self, n: int) -> _Rows:
         """Return the first rows."""
-        return _Rows(self.indices[:n], *(values[..., :n] for values in self[1:]))
+        fold, weight = self.fold[:n], self.weight[:n]
+        return _Rows(self.indices[:n], fold, weight, self.indicators[:, :n], self.logits[:, :n])
 
     def losses(self, shifts: Floats | float = 0.0) -> Floats:
         """Loss of each row, its weight included, summed over the classes."""
@@ -86,7 +87,7 @@ class _Rows(NamedTuple):
 
     def confirmed(self, shifts: Floats) -> tuple[float, float]:
         """Return the mean loss that shifts save on the other rows, and its standard error."""
-        confirms = self.fold == N_FOLDS
+        confirms = (self.fold == N_FOLDS) & (self.weight > 0)
         saved = (self.losses() - self.losses(shifts))[confirms]
         total = self.weight[confirms].sum()
         return float(saved.sum() / total), float(np.sqrt(len(saved)) * saved.std() / total)
@@ -97,6 +98,7 @@ def find_crosses(
     target: NDArray[np.float64],
     weight: Floats | None = None,
     *,
+    confirming: tuple[Indices, Floats, Floats] | None = None,
     max_crosses: int = 6,
     max_columns: int = 3,
 ) -> list[Candidate]:
@@ -110,6 +112,8 @@ def find_crosses(
         Classes as numbers.
     weight : ndarray of shape (n_samples,), default=None
         Weights of the rows; None means 1.
+    confirming : tuple of (indices, target, weight), default=None
+        Rows to confirm the gains on; None sets a sixth of the rows aside.
     max_crosses, max_columns : int
         Number of crosses, and of columns in one, at most.
 
@@ -118,10 +122,17 @@ def find_crosses(
     list of Candidate
         In the order of their choice, those that were not confirmed included.
     """
-    order = np.random.default_rng(0).permutation(len(target))
-    weight = np.ones(len(target)) if weight is None else weight
     n_few, n_rows = MAX_ROWS
-    rows = _additive(*(values[order[:n_rows]] for values in (indices, target, weight)))
+    order = np.random.default_rng(0).permutation(len(target))[:n_rows]
+    fold = np.arange(len(order)) % (N_FOLDS + (confirming is None))
+    weight = np.ones(len(target)) if weight is None else weight
+    indices, target, weight = indices[order], target[order], weight[order]
+    if confirming is not None:
+        fold = np.append(fold, np.full(len(confirming[1]), N_FOLDS))
+        indices = np.concatenate([indices, confirming[0]])
+        target = np.concatenate([target, confirming[1]])
+        weight = np.concatenate([weight, confirming[2]])
+    rows = _additive(indices, target, weight, fold)
     few = rows.head(n_few)
     varying = [j for j in range(indices.shape[1]) if indices[:, j].min() < indices[:, j].max()]
     left = [each.columns for each in _ranked(few, combinations(varying, 2))[:MAX_LEFT]]
@@ -142,9 +153,8 @@ def find_crosses(
     return chosen
 
 
-def _additive(indices: Indices, target: NDArray[np.float64], weight: Floats) -> _Rows:
-    """Deal rows that stand in random order to folds, and predict them by single columns."""
-    fold = np.arange(len(target)) % (N_FOLDS + 1)
+def _additive(indices: Indices, target: Floats, weight: Floats, fold: NDArray[np.intp]) -> _Rows:
+    """Predict rows by single columns."""
     classes = np.unique(target)
     indicators = np.equal.outer(classes if len(classes) > 2 else classes[1:], target).astype(float)
     rates = np.average(indicators, axis=1, weights=weight)

@@ -37,7 +37,9 @@ def test_each_member_has_the_gradients_of_its_own_batch(n_threads):
     with engine.workers.running():
         logits = engine.gradients(batches)
     found = [[p.grad.to_dense().clone() for p in m.parameters()] for m in module.members]
-    alone = [Engine(member, n_threads=1).gradients(b) for member, b in zip(module, batches)]
+    alone = [
+        Engine(member, n_threads=1).gradients(b) for member, b in zip(module, batches, strict=True)
+    ]
     wanted = [[p.grad.to_dense() for p in m.parameters()] for m in module.members]
     torch.testing.assert_close(found, wanted, rtol=0, atol=0)
     torch.testing.assert_close(logits, torch.cat(alone), rtol=0, atol=0)
@@ -56,7 +58,7 @@ def test_evaluates_rows_of_each_member_or_of_all():
     module, parts = make_ensemble(2), MemberBatch([make_rows(30).batch, make_rows(20, 1).batch])
     engine = make_engine(module, torch.optim.SGD(module.parameters(), 0.0))
     own = engine.evaluate(parts)
-    alone = [Engine(member).evaluate(batch) for member, batch in zip(module, parts)]
+    alone = [Engine(member).evaluate(batch) for member, batch in zip(module, parts, strict=True)]
     torch.testing.assert_close(own.loss, alone[0].loss + alone[1].loss)
     torch.testing.assert_close(own.weight, alone[0].weight + alone[1].weight)
     together = engine.evaluate(parts[0])
@@ -109,7 +111,7 @@ def model():
 
 class TestClassifier:
     def test_history_is_that_of_all_members(self, model):
-        X, y, fitted = model
+        _X, _y, fitted = model
         history = fitted.history_
         assert history.loc[history["step"] == fitted.best_step_, "best"].item()
         assert fitted.best_score_ == history["valid_loss"].min()

@@ -1,0 +1,88 @@
+"""Which crosses a classifier has: those it is told, or those that its rows ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+
+from sk_dynint._rows import Rows, encoder_for
+from sk_dynint.preprocessing import FieldEncoder, find_crosses
+from sk_dynint.training import EncodedData
+
+MIN_ROWS = 1000
+"""With fewer rows, ``crosses="auto"`` chooses none."""
+
+
+def encoder_with_crosses(
+    estimator: Any, rows: Rows, valid: Rows | None
+) -> tuple[Any, pd.DataFrame]:
+    """Return the encoder to fit, and its crosses.
+
+    Parameters
+    ----------
+    estimator : BaseCTRClassifier
+        Has the parameters `encoder`, `crosses` and `categorical_features`.
+    rows, valid : Rows
+        Rows to learn from and validation rows, if there are any.
+    """
+    is_told = not isinstance(estimator.crosses, str)
+    encoder = encoder_for(
+        rows.X,
+        estimator.encoder,
+        categorical_features=estimator.categorical_features,
+        crosses=estimator.crosses if is_told else None,
+    )
+    if is_told or getattr(encoder, "crosses", None) is not None:
+        return encoder, _given(encoder)
+    chosen = _chosen(rows, valid, encoder)
+    if chosen["kept"].any():
+        encoder.set_params(crosses=chosen.loc[chosen["kept"].astype(bool), "columns"].tolist())
+    return encoder, chosen
+
+
+def _chosen(rows: Rows, valid: Rows | None, encoder: Any) -> pd.DataFrame:
+    """Choose crosses by training rows, and confirm them by validation rows.
+
+    Parameters
+    ----------
+    rows, valid : Rows
+        Rows to learn from and validation rows; without any of these, a part of the rows confirms.
+    encoder : transformer
+        Not fitted yet.  One that is frozen or knows no crosses gets none.
+
+    Returns
+    -------
+    DataFrame
+        A line for each cross that was considered: see `crosses_` of the classifiers.
+    """
+    columns = ["columns", "gain", "confirmed", "error", "kept"]
+    if (
+        isinstance(rows.X, EncodedData)
+        or not isinstance(encoder, FieldEncoder)
+        or len(rows.target) < MIN_ROWS
+    ):
+        return pd.DataFrame(columns=columns)
+    alone = clone(encoder)
+    options = {} if rows.weight is None else {"sample_weight": rows.weight}
+    indices = alone.fit_transform(rows.X, **options)
+    confirming = None
+    if valid is not None:
+        weight = np.ones(len(valid.target)) if valid.weight is None else valid.weight
+        confirming = alone.transform(valid.X), valid.target, weight
+    found = find_crosses(indices, rows.target, rows.weight, confirming=confirming)
+    labels = getattr(alone, "_labels_in", None)
+    labels = range(alone.n_features_in_) if labels is None else labels
+    return pd.DataFrame(
+        [(tuple(labels[j] for j in each.columns), *each[1:], each.is_kept) for each in found],
+        columns=columns,
+    )
+
+
+def _given(encoder: Any) -> pd.DataFrame:
+    """Return the same table of the crosses that an encoder was told to have."""
+    encoder = getattr(encoder, "estimator", encoder)  # of a frozen one
+    crosses = getattr(encoder, "crosses", None) or []
+    return pd.DataFrame({"columns": [tuple(cross) for cross in crosses], "kept": True})
