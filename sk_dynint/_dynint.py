@@ -60,7 +60,7 @@ class DynIntClassifier(BaseCTRClassifier):
         Options of the variant's layers, for example ``{"gate_init": "zeros"}`` for "da" or
         ``{"offset": "first"}`` for "dwp", and ``{"output": "split"}`` of the stack; see the classes
         in :mod:`sk_dynint.interactions`.
-    n_members : int, default=1
+    n_members : int, default=4
         Number of networks whose mean logit is the model: an ensemble.  They share the encoder and
         differ in initial weights, order of rows, and validation rows: each sets a part of its own
         aside, so that every row teaches most of them; training stops, for all at once, by what
@@ -78,7 +78,7 @@ class DynIntClassifier(BaseCTRClassifier):
         The encoder's parameter of this name: names or positions of columns of numbers that are
         identifiers; strings are categorical beside them.  None leaves it to the encoder, which goes
         by what the columns hold.
-    crosses : "auto" or list of tuples, default=None
+    crosses : "auto", list of tuples or None, default="auto"
         Columns that are fields together, for example ``[("user", "item")]``: each gets a field of
         the combinations, and one of the mean of the target in each, see :class:`FieldEncoder`.
         "auto" looks for pairs and triples that tell more of the target, out of fold, than their
@@ -225,12 +225,12 @@ class DynIntClassifier(BaseCTRClassifier):
         reduction: int = 16,
         orthogonal_penalty: float = 0.0,
         variant_params: dict[str, Any] | None = None,
-        n_members: int = 1,
+        n_members: int = 4,
         embedding_dim: int = 8,
         embedding_init_std: float | None = None,
         oov: Literal["train", "zero"] = "train",
         categorical_features: str | ArrayLike | None = None,
-        crosses: list[tuple[Hashable, ...]] | Literal["auto"] | None = None,
+        crosses: list[tuple[Hashable, ...]] | Literal["auto"] | None = "auto",
         encoder: Any = None,
         optimizer: str | type[torch.optim.Optimizer] = "ftrl",
         lr: float | None = None,

@@ -25,6 +25,7 @@ def _one_thread():
 def fast(**params):
     """Make a classifier that takes a fraction of a second."""
     small = {"max_epochs": 3, "n_layers": 1, "n_subspaces": 1, "embedding_dim": 4}
+    small |= {"n_members": 1, "crosses": None}
     return DynIntClassifier(**(small | {"random_state": 0} | params))
 
 

@@ -10,12 +10,12 @@ from sk_dynint._version import __version__
 
 PROGRAM = "python -m sk_dynint"
 
-MODELS = (
-    *("pin", "da", "dgp", "dwp"),
+NETWORKS = (
+    *("dynint", "pin", "da", "dgp", "dwp"),
     *("lr", "fm", "dnn", "widedeep", "deepcrossing", "dcn", "dcnv2", "pnn", "deepfm", "xdeepfm"),
     *("autoint", "fibinet", "ecn", "fcn", "qnn", "xdeepint"),
-    *("lightgbm", "catboost", "hgb", "onehot-lr"),
 )
+MODELS = (*NETWORKS, "lightgbm", "catboost", "hgb", "onehot-lr")
 """The keys of ``sk_dynint.comparison.MODELS``, which cannot be imported in a moment."""
 
 COMPARE = f"""\
@@ -114,7 +114,7 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
     _add_table(command)
     add = command.add_argument
     add("--out", required=True, help="file for the model; predict reads it")
-    add("--model", default="da", help=f"one of {', '.join(MODELS[:20])}")
+    add("--model", default="dynint", help=f"one of {', '.join(NETWORKS)}")
     add("--params", type=_object, default={}, help='as JSON: {"n_layers": 2}')
     add("--weight", metavar="COLUMN", help="column of the weights of rows, which is no feature")
     add(

@@ -122,7 +122,7 @@ def compare(
     >>> from sk_dynint import DynIntClassifier, compare, summarize
     >>> from sk_dynint.datasets import make_ctr_classification
     >>> X, y = make_ctr_classification(2_000, n_numeric=2, n_categorical=4, random_state=0)
-    >>> small = DynIntClassifier(n_layers=1, max_epochs=5)
+    >>> small = DynIntClassifier(n_layers=1, max_epochs=5, n_members=1)
     >>> runs = compare(X, y, {"da": small, "base rate": DummyClassifier()}, seeds=2)
     >>> runs[["model", "seed", "n_train", "n_valid", "n_test"]]
            model  seed  n_train  n_valid  n_test

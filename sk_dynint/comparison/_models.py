@@ -19,8 +19,12 @@ from ._references import CatBoost, HistGradientBoosting, LightGBM, OneHotLogisti
 _LIBRARIES = ("lightgbm", "catboost")
 """Models that need the library of the same name; the extra `bench` installs them."""
 
+_SINGLE = {"n_members": 1, "crosses": None}
+"""What makes a variant one network on the columns alone, as its competitors are."""
+
 MODELS: dict[str, Callable[..., BaseEstimator]] = {
-    **{name: partial(DynIntClassifier, variant=name) for name in VARIANTS},
+    "dynint": DynIntClassifier,
+    **{name: partial(DynIntClassifier, variant=name, **_SINGLE) for name in VARIANTS},
     **{name: partial(BaselineClassifier, model=name) for name in BASELINES},
     "lightgbm": LightGBM,
     "catboost": CatBoost,
@@ -36,7 +40,8 @@ def make_model(name: str, params: Mapping[str, Any] | None = None) -> BaseEstima
     Parameters
     ----------
     name : str
-        One of the keys of ``MODELS``: the variants of DynInt ("pin", "da", "dgp", "dwp"), its
+        One of the keys of ``MODELS``: "dynint", which is ``DynIntClassifier()``; single networks
+        without crosses, namely the variants of DynInt ("pin", "da", "dgp", "dwp") and its
         competitors (those of ``BaselineClassifier``), "hgb" and "onehot-lr" of scikit-learn,
         "lightgbm", "catboost".
     params : mapping, default=None
@@ -57,7 +62,7 @@ def make_model(name: str, params: Mapping[str, Any] | None = None) -> BaseEstima
     --------
     >>> from sk_dynint.comparison import make_model
     >>> make_model("dwp", {"n_layers": 2})
-    DynIntClassifier(n_layers=2, variant='dwp')
+    DynIntClassifier(crosses=None, n_layers=2, n_members=1, variant='dwp')
     """
     if name not in MODELS:
         raise ValueError(f"There is no model {name!r}; there are {', '.join(MODELS)}.")
