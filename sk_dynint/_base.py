@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from sk_dynint._body import Body
 from sk_dynint._continuing import check_unchanged, fixed_parameters, unchanged_on_failure
 from sk_dynint._crosses import encoder_with_crosses
-from sk_dynint._loss import BinaryCrossEntropy
+from sk_dynint._loss import Loss, loss_for
 from sk_dynint._names import check_names, checked_params, refuse_arguments
 from sk_dynint._parameters import CONSTRAINTS
 from sk_dynint._process import no_fork, resolve_device, seeded
@@ -48,7 +48,6 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
     encoder: Any
     net_: CTRNet
     _built_with: dict[str, Any]
-    loss = BinaryCrossEntropy()
     n_members: int = 1
     crosses: Any = None
     orthogonal_penalty: float = 0.0
@@ -86,7 +85,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
         X : DataFrame (pandas or polars), array-like or EncodedData, (n_samples, n_features)
             Raw columns: strings, categories, numbers, dates, with holes.
         y : array-like of shape (n_samples,)
-            Labels of two classes: strings, bools or integers.
+            Labels of two or more classes: strings, bools or integers.
         sample_weight : array-like of shape (n_samples,), default=None
             A row of weight k counts like k copies of it; weight 0 like its absence.
         X_val, y_val, sample_weight_val : default=None
@@ -107,8 +106,8 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
         TypeError
             If there is no such argument.
         ValueError
-            If `y` has missing values, one class only, or more than two; if columns or parameters
-            are not as documented; if the loss becomes infinite or NaN.
+            If `y` has missing values or one class only; if columns or parameters are not as
+            documented; if the loss becomes infinite or NaN.
         """
         refuse_arguments(type(self), unknown)
         make_body = self._checked_body()
@@ -152,8 +151,8 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
             Raw columns, the same at every call.
         y : array-like of shape (n_samples,)
             Labels.
-        classes : array-like of shape (2,), default=None
-            Both labels; needed at the first call only.
+        classes : array-like of shape (n_classes,), default=None
+            All labels; needed at the first call only.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
 
@@ -279,7 +278,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
             "cardinalities": self.encoder_.cardinalities_,
             "embedding_dim": self._embedding_dim(),
             "make_body": make_body,
-            "base_logit": self.loss.base_logit(data.targets(), data.weights()),
+            "base_logit": self._loss.base_logit(data.targets(), data.weights()),
             "init_std": self._init_std(),
             "oov": self.oov,
         }
@@ -287,6 +286,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
         return CTRNet.built(
             module_options,
             self._optimizer_policy(),
+            criterion=self._loss,
             seed=_draw_seed(random_state),
             dtype=torch.float64 if exact else torch.float32,
             orthogonal_penalty=self.orthogonal_penalty,
@@ -305,6 +305,10 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
             precision=self.precision,
             device=str(resolve_device(self.device)),
         )
+
+    @property
+    def _loss(self) -> Loss:
+        return loss_for(len(self.classes_))
 
     def _takes_all(self, n_samples: int) -> bool:
         """Whether every step of `fit` takes all rows."""
@@ -397,7 +401,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
     # -------------------------------------------------------------- predicting
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Logit of the second class.
+        """Logit of the second of two classes, or logits of all of more than two.
 
         Parameters
         ----------
@@ -406,8 +410,9 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
 
         Returns
         -------
-        ndarray of shape (n_samples,)
-            Log-odds of ``classes_[1]``.
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Log-odds of ``classes_[1]``; of more than two classes a logit each, whose softmax are
+            the probabilities.
         """
         check_is_fitted(self)
         X = check_columns(self, X, reset=False)
@@ -424,13 +429,13 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
 
         Returns
         -------
-        ndarray of shape (n_samples, 2)
+        ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
         """
-        return self.loss.predict_proba(self.decision_function(X))
+        return self._loss.predict_proba(self.decision_function(X))
 
     def predict(self, X: Any) -> np.ndarray:
-        """More probable class.
+        """Most probable class.
 
         Parameters
         ----------
@@ -442,7 +447,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
         ndarray of shape (n_samples,)
             Labels out of ``classes_``.
         """
-        positions = self.loss.predict(self.decision_function(X))
+        positions = self._loss.predict(self.decision_function(X))
         return self.classes_[positions]
 
     # ---------------------------------------------------------------- protocol
@@ -472,7 +477,6 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
         tags.input_tags.allow_nan = True
         tags.input_tags.string = True
         tags.input_tags.categorical = True

@@ -1,8 +1,8 @@
-"""From field indices to one logit: the embedding table, the body, and the sum of the parts."""
+"""From field indices to logits: the embedding table, the bodies, and the sum of the parts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -90,8 +90,38 @@ class FieldEmbedding(nn.Module):
         return int((self.weight == 0).all(1).sum())
 
 
+class ClassBodies(Body):
+    """A body for each of C classes, over the same embeddings; without auxiliary losses.
+
+    Parameters
+    ----------
+    bodies : iterable of Body
+        The bodies, alike but for their weights.
+
+    Notes
+    -----
+    Shape: (B, F, D) -> (B, C).
+    """
+
+    def __init__(self, bodies: Iterable[Body]) -> None:
+        super().__init__()
+        self.bodies = nn.ModuleList(bodies)
+        first: Body = self.bodies[0]  # type: ignore[assignment]
+        self.first_order, self.block = first.first_order, first.block
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Logit of each class for each embedding; (B, F, D) -> (B, C)."""
+        return torch.stack([body(embedding) for body in self.bodies], 1)
+
+    def penalty(self) -> Tensor | float:
+        """Sum of the bodies' penalties in the last forward pass."""
+        return sum(body.penalty() for body in self.bodies)  # type: ignore[operator]
+
+
 class CTRModule(nn.Module):
     r"""``logit = bias + first_order(X) + body(embedding(X))``.
+
+    With more than two classes there are C such sums over one embedding table.
 
     Parameters
     ----------
@@ -101,14 +131,15 @@ class CTRModule(nn.Module):
         D.
     make_body : callable
         ``make_body(n_fields, embedding_dim)`` returns the :class:`Body`, (B, F, D) -> (B,).
-    base_logit : float, default=0.0
-        Initial bias, see ``BinaryCrossEntropy.base_logit``.
+    base_logit : float or array-like of shape (C,), default=0.0
+        Initial bias, see ``base_logit`` of the losses.  An array asks for a logit, with a body of
+        its own, for each of its entries.
     init_std, oov, sparse
         See :class:`FieldEmbedding`.
 
     Notes
     -----
-    Shape: (B, F) int -> (B,).  A logit, not a probability.
+    Shape: (B, F) int -> (B,), or (B, C).  Logits, not probabilities.
     """
 
     table_names: ClassVar = ("embedding.weight", "first_order.weight")
@@ -120,7 +151,7 @@ class CTRModule(nn.Module):
         embedding_dim: int,
         make_body: Callable[[int, int], Body],
         *,
-        base_logit: float = 0.0,
+        base_logit: float | Sequence[float] = 0.0,
         init_std: float | None = None,
         oov: Literal["train", "zero"] = "train",
         sparse: bool = True,
@@ -129,19 +160,21 @@ class CTRModule(nn.Module):
         self.embedding = FieldEmbedding(
             cardinalities, embedding_dim, init_std=init_std, oov=oov, sparse=sparse
         )
-        self.body = make_body(len(cardinalities), embedding_dim)
+        bias = torch.tensor(base_logit, dtype=torch.get_default_dtype())
+        sizes = len(cardinalities), embedding_dim
+        self.body = ClassBodies(make_body(*sizes) for _ in bias) if bias.ndim else make_body(*sizes)
         self.first_order = (
-            FieldEmbedding(cardinalities, 1, init_std=0.0, oov=oov, sparse=sparse)
+            FieldEmbedding(cardinalities, bias.numel(), init_std=0.0, oov=oov, sparse=sparse)
             if self.body.first_order
             else None
         )
-        self.bias = nn.Parameter(torch.tensor(float(base_logit)))
+        self.bias = nn.Parameter(bias)
 
     def forward(self, X: Tensor) -> Tensor:
-        """Logit of each row of indices."""
+        """Logit, or logits, of each row of indices."""
         logit = self.bias + self.body(self.embedding(X))
         if self.first_order is not None:
-            logit = logit + self.first_order(X).sum((1, 2))
+            logit = logit + self.first_order(X).sum(1).view_as(logit)
         return logit
 
     def penalty(self) -> Tensor | float:

@@ -25,7 +25,7 @@ MAX_WEIGHT = 1e30
 
 
 class Rows(NamedTuple):
-    """Raw columns or encoded data, targets in {0, 1}, sample weights and groups, where given."""
+    """Raw columns or encoded data, positions of classes, weights and groups, where given."""
 
     X: Any
     target: NDArray[np.float64]
@@ -46,15 +46,15 @@ class Rows(NamedTuple):
             Labels.
         sample_weight : array-like of shape (n_samples,) or None
             Weights.
-        classes : array-like of shape (2,) or None
-            The labels that are allowed; None takes them from `y`.
+        classes : array-like of shape (n_classes,) or None
+            The labels that are allowed, sorted; None takes them from `y`.
         groups : array-like of shape (n_samples,), label of a column, or None
             Group or moment of each row.
 
         Returns
         -------
         rows : Rows
-        classes : ndarray of shape (2,)
+        classes : ndarray of shape (n_classes,)
         """
         if y is None:
             raise ValueError("This estimator requires y to be passed, but the target y is None.")
@@ -79,7 +79,7 @@ class Rows(NamedTuple):
                 X, y, weight = _safe_indexing(X, kept), y[kept], weight[kept]
                 groups = None if groups is None else groups[kept]
         classes = check_classes(y, np.unique(y) if classes is None else classes)
-        return cls(X, (y == classes[1]).astype(np.float64), weight, groups), classes
+        return cls(X, np.searchsorted(classes, y).astype(np.float64), weight, groups), classes
 
     def take(self, index: NDArray[np.intp]) -> Rows:
         """Return the rows at some positions."""
@@ -119,12 +119,17 @@ class Rows(NamedTuple):
 
     def class_weight(self, given: Any, classes: NDArray[Any]) -> NDArray[np.float64]:
         """Return the factor for the weight of each class; "balanced" goes by these rows."""
+        factors = np.ones(len(classes))
         if given is None:  # avoids making a label, an object, for each row
-            return np.ones(2)
+            return factors
         labels = classes[self.target.astype(int)]
-        factors = compute_class_weight(given, classes=classes, y=labels, sample_weight=self.weight)
+        # Rows that come last or in groups may lack a class, which no weight can balance.
+        here = slice(None) if isinstance(given, dict) else np.unique(self.target).astype(int)
+        factors[here] = compute_class_weight(
+            given, classes=classes[here], y=labels, sample_weight=self.weight
+        )
         if (factors <= 0).any():
-            raise ValueError(f"class_weight={given!r}; both weights must be above 0")
+            raise ValueError(f"class_weight={given!r}; all weights must be above 0")
         return factors
 
     def encoded(self, encoder: Any, class_weight: NDArray[np.float64], *, fit: bool) -> EncodedData:
@@ -134,7 +139,7 @@ class Rows(NamedTuple):
         ----------
         encoder : transformer
             Fitted here if `fit`, unless it is frozen or the rows are encoded already.
-        class_weight : ndarray of shape (2,)
+        class_weight : ndarray of shape (n_classes,)
             Factor for the weight of each class.
         fit : bool
             Whether these are training rows.
@@ -244,15 +249,9 @@ def encoder_for(X: Any, encoder: Any, **options: Any) -> Any:
 
 
 def check_classes(y: NDArray[Any], classes: NDArray[Any]) -> NDArray[Any]:
-    """Return the two classes, or say why there are not two."""
-    if len(classes) > 2:
-        raise ValueError(
-            "Only binary classification is supported. The type of the target is multiclass: "
-            f"{len(classes)} classes. Wrap the estimator in "
-            "sklearn.multiclass.OneVsRestClassifier."
-        )
+    """Return the classes, if there are two or more and no other label."""
     if len(classes) < 2:
-        raise ValueError(f"y has one class only, {classes.tolist()}; it must have two")
+        raise ValueError(f"y has one class only, {classes.tolist()}; it must have two or more")
     if len(unknown := np.setdiff1d(y, classes)):
         raise ValueError(f"y has labels {unknown.tolist()} that are not in {classes.tolist()}")
     return classes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,7 +45,7 @@ def split(
     Parameters
     ----------
     target : ndarray of shape (n_samples,)
-        Targets; both parts get both classes in proportion if rows are drawn at random.
+        Targets; both parts get the :func:`strata` in proportion if rows are drawn at random.
     how : {"random", "last", "groups"}
         "last" takes the last rows, in the order of `groups` if they are given, else as they stand;
         "groups" draws whole groups. Rows of one group never stand on both sides.
@@ -67,7 +68,10 @@ def split(
             raise ValueError("validation='random' has no use for groups; choose 'last' or 'groups'")
         rows = np.arange(n)
         parts = train_test_split(
-            rows, test_size=fraction, stratify=target, random_state=random_state
+            rows,
+            test_size=fraction,
+            stratify=strata(target, math.ceil(fraction * n)),
+            random_state=random_state,
         )
     else:
         if groups is None and how == "groups":
@@ -135,6 +139,26 @@ def folds(
             )
         parts.append(Split(train, valid))
     return parts
+
+
+def strata(target: NDArray[np.float64], n_drawn: int) -> NDArray[np.float64]:
+    """Return what to draw from in proportion: the classes, the rarest of them as one if need be.
+
+    A stratum must have two rows, and there can be no more strata than rows to draw.  The most
+    frequent class stays alone, and so do two classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> strata(np.array([0.0, 0.0, 1.0, 2.0, 2.0, 3.0, 3.0, 3.0]), n_drawn=4)
+    array([1., 1., 1., 2., 2., 3., 3., 3.])
+    """
+    classes, counts = np.unique(target, return_counts=True)
+    rarest = np.argsort(counts, kind="stable")
+    n_small = 1 + int(np.searchsorted(np.cumsum(counts[rarest]), 2))  # to have two rows
+    n_merged = min(max(n_small, len(classes) - n_drawn + 1), len(classes) - 1)
+    merged = classes[rarest[:n_merged]]
+    return np.where(np.isin(target, merged), merged[:1], target) if n_merged > 1 else target
 
 
 def group_codes(groups: Any, n_samples: int, *, ordered: bool) -> NDArray[np.intp]:

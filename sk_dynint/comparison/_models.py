@@ -19,12 +19,10 @@ from ._references import CatBoost, HistGradientBoosting, LightGBM, OneHotLogisti
 _LIBRARIES = ("lightgbm", "catboost")
 """Models that need the library of the same name; the extra `bench` installs them."""
 
-_SINGLE = {"n_members": 1, "crosses": None}
-"""What makes a variant one network on the columns alone, as its competitors are."""
-
 MODELS: dict[str, Callable[..., BaseEstimator]] = {
     "dynint": DynIntClassifier,
-    **{name: partial(DynIntClassifier, variant=name, **_SINGLE) for name in VARIANTS},
+    # One network on the columns alone, as the competitors are.
+    **{name: partial(DynIntClassifier, name, n_members=1, crosses=None) for name in VARIANTS},
     **{name: partial(BaselineClassifier, model=name) for name in BASELINES},
     "lightgbm": LightGBM,
     "catboost": CatBoost,

@@ -19,7 +19,7 @@ class AutogradKernel:
     Parameters
     ----------
     body : Body
-        (B, F, D) -> (B,).
+        (B, F, D) -> (B,), or (B, C) of several in one.
     penalty : float, default=0.0
         Coefficient of the body's `penalty`, for a row of weight 1.
     dtype : torch.dtype, default=None

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sk_dynint._loss import BinaryCrossEntropy
+from sk_dynint._loss import BinaryCrossEntropy, Loss
 from sk_dynint._module import CTRModule
 from sk_dynint._process import lazy_property, no_fork, one_thread
 from sk_dynint.engine._autograd import AutogradKernel
@@ -102,8 +102,8 @@ class Engine:
         A kernel of its variant computes the body if there is one, autograd otherwise.
     optimizer : torch.optim.Optimizer, default=None
         Makes the steps; an engine without one predicts or computes gradients.
-    loss : BinaryCrossEntropy, default=None
-        ℓ; None means the cross-entropy.
+    loss : BinaryCrossEntropy or SoftmaxCrossEntropy, default=None
+        ℓ, which fits the number of the module's logits; None means the cross-entropy of one logit.
     penalty : float, default=0.0
         λ, coefficient of the body's penalty, for a row of weight 1.
     precision : {"fp32", "bf16"}, default="fp32"
@@ -118,7 +118,7 @@ class Engine:
         module: CTRModule,
         optimizer: torch.optim.Optimizer | None = None,
         *,
-        loss: BinaryCrossEntropy | None = None,
+        loss: Loss | None = None,
         penalty: float = 0.0,
         precision: Literal["fp32", "bf16"] = "fp32",
         n_threads: int | None = None,
@@ -156,7 +156,7 @@ class Engine:
         if self.kernel is None:
             first = AutogradKernel(self.module.body, self.penalty, dtype)
         else:
-            first = self.kernel(self.module.body, dtype)  # type: ignore[arg-type]
+            first = self.kernel(self.module.body, dtype)
         return [first, *(first.sibling() for _ in range(self.workers.n_workers - 1))]
 
     # -------------------------------------------------------------- prediction
@@ -164,13 +164,13 @@ class Engine:
     @no_fork()
     @torch.no_grad()
     def logits(self, indices: Tensor) -> Tensor:
-        """Return the logit of each row of indices, (B, F) -> (B,)."""
+        """Return the logit, or logits, of each row of indices; (B, F) -> (B,) or (B, C)."""
         return self.compute_logits(indices)
 
     def compute_logits(self, indices: Tensor) -> Tensor:
         """Do the work of :meth:`logits`, for callers that hold `no_fork` and `no_grad`."""
         self._set_mode(training=False)
-        out = self.module.bias.new_empty(len(indices))
+        out = self._empty_logits(len(indices))
         self.inference_kernels[0].load()
 
         def work(kernel: Kernel, blocks: list[slice]) -> None:
@@ -191,11 +191,15 @@ class Engine:
         if self.module.training != training:
             self.module.train(training)
 
+    def _empty_logits(self, n_rows: int) -> Tensor:
+        """Return an array for logits, (B,) or (B, C)."""
+        return self.module.bias.new_empty(n_rows, *self.module.bias.shape)
+
     def _sum(self, logit: Tensor, first_order: Tensor | None = None, *, out: Tensor) -> None:
-        """Add bias and first-order weights (B, F, 1), if there are any, to the body's logit."""
+        """Add bias and first-order weights (B, F, ...), if there are any, to the body's logit."""
         torch.add(logit, self.module.bias, out=out)
         if first_order is not None:
-            out += first_order.sum((1, 2))
+            out += first_order.sum(1).view_as(out)
 
     def _shares(self, n: int, least: int = 1) -> list[slice]:
         """Divide `n` rows or fields among the workers; some get none if there are too few."""
@@ -247,7 +251,7 @@ class Engine:
 
         Returns
         -------
-        Tensor of shape (B,)
+        Tensor of shape (B,) or (B, C)
             The logits.
         """
         assert isinstance(batch, Batch)
@@ -255,7 +259,7 @@ class Engine:
         self._set_mode(training=True)
         for parameter in self._parameters:
             parameter.grad = None
-        logits, logit_grads = torch.empty_like(target), torch.empty_like(target)
+        logits, logit_grads = (self._empty_logits(len(indices)) for _ in range(2))
         embedding_grads = self._embedding_gradients(*indices.shape)
         kernels = self.training_kernels
         block_size = kernels[0].block if self._in_blocks else len(indices)
@@ -279,7 +283,7 @@ class Engine:
         store_gradients = partial(kernels[0].store_gradients, kernels[1 : len(shares)])
         self._set_table_gradients(indices, embedding_grads, logit_grads, beside=store_gradients)
         if self.module.bias.requires_grad:
-            self.module.bias.grad = logit_grads.sum()
+            self.module.bias.grad = logit_grads.sum(0)
         if self.kernel and self.penalty:
             self._add_penalty_gradients(self.penalty * weight.sum())
         return logits
@@ -311,7 +315,7 @@ class Engine:
         n_rows, n_fields = indices.shape
         grads = [embedding_grads.flatten(0, 1)]
         if len(self._tables) > 1:
-            grads.append(logit_grads.repeat_interleave(n_fields).unsqueeze(1))
+            grads.append(logit_grads.view(n_rows, -1).repeat_interleave(n_fields, 0))
         rows, places = indices + self.module.embedding.offsets, self._places[:n_rows]
         n_places = n_rows * n_fields
 

@@ -33,7 +33,7 @@ class Kernel(Protocol):
         """Begin a batch: forget the gradients of the last one."""
 
     def forward(self, embedding: Tensor, training: bool = False) -> Tensor:
-        """Return logits (B,) of embeddings (B, F, D); with `training`, prepare `backward`."""
+        """Return logits, (B,) or (B, C), of embeddings (B, F, D); in `training` for `backward`."""
 
     def backward(self, logit_grad: Tensor, weight: Tensor, *, out: Tensor) -> None:
         """Write the gradient of the embeddings of the last `forward` to `out` (B, F, D).

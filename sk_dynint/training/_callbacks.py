@@ -11,6 +11,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
+from sk_dynint._loss import Loss
 from sk_dynint.engine import AnyBatch
 from sk_dynint.optim import load_optimizer_state, optimizer_state
 
@@ -139,11 +140,21 @@ def history_frame(history: Any, n_earlier_steps: int = 0) -> pd.DataFrame:
     return frame.set_axis(pd.Index(frame.columns, dtype=object), axis=1)
 
 
-def weighted_auc(evaluated: list[tuple[AnyBatch, Tensor]]) -> float:
-    """Weighted AUC of evaluated batches; NaN if they are of one class."""
+def weighted_auc(evaluated: list[tuple[AnyBatch, Tensor]], loss: Loss) -> float:
+    """Weighted AUC of evaluated batches; NaN if they are of one class.
+
+    With more than two classes it is the mean of the AUCs of each class against all others, as far
+    as there are rows of it.
+    """
     batches, logits = zip(*evaluated, strict=True)
     columns = logits, [batch.target for batch in batches], [batch.weight for batch in batches]
     logit, target, weight = (torch.cat(each).cpu().numpy() for each in columns)
     if target.min() == target.max():
         return np.nan
-    return float(roc_auc_score(target, logit, sample_weight=weight.astype(np.float64)))
+    weight = weight.astype(np.float64)
+    aucs = [
+        roc_auc_score(positive, score, sample_weight=weight)
+        for positive, score in loss.one_vs_rest(target, logit)
+        if positive.any()
+    ]
+    return float(np.mean(aucs))

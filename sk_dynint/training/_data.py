@@ -27,7 +27,7 @@ class EncodedData:
         Field indices, what ``encoder.transform(X)`` returned; for training rows of an encoder with
         means of the target (`crosses`) what ``encoder.fit_transform(X, y)`` returned.
     target : array-like of shape (n_samples,), default=None
-        Targets in {0, 1}; the classifiers take labels from ``y`` instead.
+        Positions of the classes, from 0; the classifiers take labels from ``y`` instead.
     weight : array-like of shape (n_samples,), default=None
         Weights of the rows; None means 1.
     encoder : FieldEncoder, default=None

@@ -26,6 +26,7 @@ def check_memory(
     n_levels: int,
     embedding_dim: int,
     n_members: int = 1,
+    n_outputs: int = 1,
 ) -> None:
     """Refuse a net that does not fit in the memory that is free.
 
@@ -38,13 +39,16 @@ def check_memory(
     if free is None:
         return
     with torch.device("meta"):  # counts the weights without memory for them
-        n_weights = sum(p.numel() for p in make_body(n_fields, embedding_dim).parameters())
-    body, tables = COPIES * n_weights, TABLE_COPIES * n_levels * (embedding_dim + 1)
+        weights = make_body(n_fields, embedding_dim).parameters()
+        n_weights = n_outputs * sum(p.numel() for p in weights)
+    row = embedding_dim + n_outputs  # with the first order
+    body, tables = COPIES * n_weights, TABLE_COPIES * n_levels * row
     body, tables = (4 * n_members * n_numbers for n_numbers in (body, tables))
+    what = "the body" if n_outputs == 1 else f"{n_outputs} bodies (one for each class)"
     if body + tables > free:
         raise MemoryError(
             f"training would take about {(body + tables) / 2**30:.1f} GiB, and {free / 2**30:.1f} "
-            f"GiB are free: {body / 2**30:.1f} for {n_weights:,} weights of the body on {n_fields} "
+            f"GiB are free: {body / 2**30:.1f} for {n_weights:,} weights of {what} on {n_fields} "
             f"fields, {tables / 2**30:.1f} for {n_levels:,} levels of {embedding_dim} numbers; "
             "lower n_subspaces or take variant='dgp', lower embedding_dim, or raise min_count"
             + (f", or have fewer than {n_members} members" if n_members > 1 else "")

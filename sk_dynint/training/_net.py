@@ -44,7 +44,7 @@ class CTRNet(PredictionMixin, NeuralNet):
 
     An "epoch" of skorch is an evaluation period here: a number of steps, then the validation rows,
     then the callbacks.  `X` is always encoded: an :class:`EncodedData`, or a matrix of field
-    indices (n_samples, n_fields), with targets in {0, 1} as `y`.
+    indices (n_samples, n_fields), with positions of the classes, from 0, as `y`.
 
     The history records the weighted mean of the loss.  The gradient is that of the *sum* over the
     batch, the scale that FTRL's constants are meant for.
@@ -53,8 +53,8 @@ class CTRNet(PredictionMixin, NeuralNet):
     ----------
     module : type, default=CTRModule
         Class of the module.
-    criterion : type, default=BinaryCrossEntropy
-        Class of the loss.
+    criterion : type or nn.Module, default=BinaryCrossEntropy
+        The loss, see :mod:`sk_dynint._loss`.
     orthogonal_penalty : float, default=0.0
         λ of Eq. 11 and 12, coefficient of the body's penalty.
     precision : {"fp32", "bf16"}, default="fp32"
@@ -121,7 +121,8 @@ class CTRNet(PredictionMixin, NeuralNet):
         """
         cardinalities = module_options["cardinalities"]
         sizes = len(cardinalities), int(sum(cardinalities)), module_options["embedding_dim"]
-        check_memory(module_options["make_body"], *sizes, n_members)
+        n_outputs = np.size(module_options["base_logit"])
+        check_memory(module_options["make_body"], *sizes, n_members, n_outputs)
         optimizer_options = dict(policy.options)
         module: type[CTRModule | Ensemble] = CTRModule
         if n_members > 1:
@@ -346,7 +347,7 @@ class CTRNet(PredictionMixin, NeuralNet):
                 self._tell_end_of_batch(batch, sums, training, prefix)
         self._record_loss(prefix, losses, weights)
         if evaluated:
-            self.history.record("valid_auc", weighted_auc(evaluated))
+            self.history.record("valid_auc", weighted_auc(evaluated, self.criterion_))
 
     def _tell_gradients(self, batch: AnyBatch) -> None:
         """Call the callbacks between gradients and optimizer."""

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from sk_dynint._loss import BinaryCrossEntropy
+from sk_dynint._loss import Loss
 from sk_dynint._module import CTRModule, Ensemble
 from sk_dynint._process import no_fork, one_thread, safe_threads
 from sk_dynint.engine import make_engine
@@ -31,7 +31,7 @@ class PredictionMixin:
     """
 
     module_: CTRModule | Ensemble
-    criterion_: BinaryCrossEntropy
+    criterion_: Loss
     device: str | torch.device
     module__cardinalities: Any
 
@@ -74,15 +74,15 @@ class PredictionMixin:
         yield logits.to(device)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the probability of each class, (n_samples, 2)."""
+        """Return the probability of each class, (n_samples, n_classes)."""
         return self.criterion_.predict_proba(self.decision_function(X))
 
     def predict(self, X: Any) -> NDArray[np.intp]:
-        """Return the more probable class of each row, 0 or 1."""
+        """Return the position of the most probable class of each row, 0 or 1 of two."""
         return self.criterion_.predict(self.decision_function(X))
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Return the logit of each row in double precision."""
+        """Return the logit, or logits, of each row in double precision."""
         (logits,) = self.forward_iter(X)
         return logits.numpy().astype(np.float64)
 

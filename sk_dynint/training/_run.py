@@ -214,11 +214,12 @@ class Run:
             )
 
     def _constant_loss(self) -> float:
-        """Logloss of the validation rows for the share of positives among the training rows."""
+        """Logloss of the validation rows for the shares of the classes of the training rows."""
         assert self.valid is not None
         loss, data = self.engine.loss, self.batches.data
         target, weight = self.valid.batch.target, self.valid.batch.weight
-        logit = torch.full_like(target, loss.base_logit(data.targets(), data.weights()))
+        base = target.new_tensor(loss.base_logit(data.targets(), data.weights()))
+        logit = base.expand(len(target), *base.shape)
         return float(loss(logit, target, weight) / weight.sum())
 
     def show(self, history: Sequence[dict[str, Any]]) -> None:

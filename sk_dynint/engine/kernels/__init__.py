@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 from sk_dynint._body import Body
+from sk_dynint._module import ClassBodies
+from sk_dynint.engine._kernel import Kernel
+from sk_dynint.engine.kernels._classes import ClassKernels
 from sk_dynint.engine.kernels._da import DynamicActivationKernel
 from sk_dynint.engine.kernels._dgp import DynamicGeneratedParametersKernel
 from sk_dynint.engine.kernels._dwp import DynamicWeightedParametersKernel
@@ -31,18 +38,29 @@ KERNELS: dict[tuple[type[InteractionLayer], str], type[StackKernel]] = {
 something else."""
 
 
-def find_kernel(body: Body, device: str = "cpu", penalty: float = 0.0) -> type[StackKernel] | None:
-    """Return the kernel that computes what `body` does on a device, or None.
+def find_kernel(
+    body: Body, device: str = "cpu", penalty: float = 0.0
+) -> Callable[..., Kernel] | None:
+    """Return what makes the kernel of `body` on a device, called with body and dtype, or None.
 
     Parameters
     ----------
     body : Body
-        Any body; only stacks of interaction layers have kernels.
+        Any body; only stacks of interaction layers have kernels, one or a stack for each class.
     device : str, default="cpu"
         Type of the device that holds its parameters.
     penalty : float, default=0.0
         Coefficient of the body's penalty.
     """
+    if isinstance(body, ClassBodies):
+        kinds = {_find_stack_kernel(each, device, penalty) for each in body.bodies}
+        kind = kinds.pop() if len(kinds) == 1 else None
+        return partial(ClassKernels.made_by, kind) if kind else None
+    return _find_stack_kernel(body, device, penalty)
+
+
+def _find_stack_kernel(body: Any, device: str, penalty: float) -> type[StackKernel] | None:
+    """Return the class of the kernel of a stack, or None."""
     if not isinstance(body, InteractionStack) or type(body).forward is not InteractionStack.forward:
         return None
     layers: list[InteractionLayer] = list(body.layers)  # type: ignore[arg-type]
