@@ -257,8 +257,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
         if fit:
             self.encoder_, self.crosses_ = encoder_with_crosses(self, rows, valid)
         data = rows.encoded(self.encoder_, class_weight, fit=fit)
-        others = valid and valid.encoded(self.encoder_, class_weight, fit=False)
-        return data, others
+        return data, valid and valid.encoded(self.encoder_, class_weight, fit=False)
 
     def _wants_validation(self, n_samples: int) -> bool:
         """Whether to set validation rows aside."""
