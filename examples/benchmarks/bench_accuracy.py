@@ -194,6 +194,9 @@ def register(params=None):
 
 PACKAGES = {"lightgbm": "lightgbm", "catboost": "catboost", "realmlp": "pytabkit"}
 PACKAGES |= {"lightgbm-te": "lightgbm", "catboost-es": "catboost", "tabm": "pytabkit"}
+IMPORTED_BY_FIT = {
+    "pytabkit": ["pytorch_lightning", "pytabkit.models.alg_interfaces.nn_interfaces"]
+}
 FOR_LATER_ROWS = ("da-last",)
 
 
@@ -209,7 +212,8 @@ def installed(names):
     for name in names:
         package = PACKAGES.get(name, "sk_dynint")
         try:
-            importlib.import_module(package)
+            for module in (package, *IMPORTED_BY_FIT.get(package, [])):
+                importlib.import_module(module)
             found.append(name)
         except ModuleNotFoundError as error:
             say(f"{name} is skipped: {error}; pip install {package}")
