@@ -29,8 +29,9 @@ The models, by `--models`; all get `--threads` threads, and missing values of ca
 * ``realmlp``, ``tabm``: RealMLP and TabM with pytabkit's tuned defaults, and what its authors
   recommend for logloss and AUC: validation (on a fifth of the training rows) by cross-entropy, no
   label smoothing.  They refuse missing numbers: medians and indicators take their place;
-* ``da``, ``pin``, ``dgp``, ``dwp``: the package's variants, default parameters but for `--params`;
-  ``da-last``: ``validation="last"``, for later rows only.
+* ``dynint``: ``DynIntClassifier`` with default parameters but for `--params`; ``dynint-last``:
+  ``validation="last"``, for later rows only; ``da``, ``pin``, ``dgp``, ``dwp``: single networks of
+  each variant, without crosses.
 
 Models whose library is not installed are skipped.  Small sizes come first, and within a size one
 split of all tables after the other.  Runs that the CSV file holds already are skipped, so after an
@@ -177,8 +178,9 @@ def dynint(X, y, X_test, seed, **params):
 
 def register(params=None):
     """Return the models by name; `params` are for ours."""
-    ours = {name: {"variant": name} for name in ("da", "pin", "dgp", "dwp")}
-    ours["da-last"] = {"variant": "da", "validation": "last"}
+    single = {"n_members": 1, "crosses": None}
+    ours = {"dynint": {}, "dynint-last": {"validation": "last"}}
+    ours |= {name: {"variant": name, **single} for name in ("da", "pin", "dgp", "dwp")}
     return {
         "LR": logistic_regression,
         "HGB": partial(over_target_encoding, boosting),
@@ -197,7 +199,7 @@ PACKAGES |= {"lightgbm-te": "lightgbm", "catboost-es": "catboost", "tabm": "pyta
 IMPORTED_BY_FIT = {
     "pytabkit": ["pytorch_lightning", "pytabkit.models.alg_interfaces.nn_interfaces"]
 }
-FOR_LATER_ROWS = ("da-last",)
+FOR_LATER_ROWS = ("dynint-last",)
 
 
 # %% Measuring
@@ -279,7 +281,7 @@ def main(argv=None):
     add("--first-seed", type=int, default=0)
     add("--params", type=json.loads, default={}, help="of the package's models, as JSON")
     add("--threads", type=int, default=joblib.cpu_count(), help="of every model; default: cores")
-    add("--ours", default="da", choices=names, help="the model of which the verdict is")
+    add("--ours", default="dynint", choices=names, help="the model of which the verdict is")
     add("--print", action="store_true", help="run nothing, print what is there")
     add("--out", default="accuracy.csv")
     args = parser.parse_args(argv)

@@ -75,9 +75,9 @@ def test_runs_are_made_once_and_printed(folder, capsys):
 
 def test_later_rows(folder, capsys):
     options = ["--test", "random", "later", "--sizes", "200", "--params", '{"max_epochs": 2}']
-    runs = run(folder, *options, "--models", "da", "da-last")
+    runs = run(folder, *options, "--models", "da", "dynint-last")
     keys = runs[["test", "table", "model"]].to_numpy().tolist()
-    later = [["later", "ml100k", "da"], ["later", "ml100k", "da-last"]]
+    later = [["later", "ml100k", "da"], ["later", "ml100k", "dynint-last"]]
     assert keys == [["random", "adult", "da"], ["random", "ml100k", "da"], *later]
     rows = tables.load("ml100k", str(folder), "later")
     parts = tables.part(rows, 200, 1)
