@@ -26,6 +26,10 @@ class Body(nn.Module):
         the engine; a body with large intermediate arrays lowers it, so that they fit in the cache.
     has_auxiliary : bool, default=False
         Whether training adds `auxiliary` to the loss of the logit.
+    shared_table : bool, default=True
+        Whether the bodies of more than two classes can share the embeddings.  False where the
+        embeddings stand for weights, as in a factorization machine, whose interactions would be the
+        same for all classes: each class has columns of its own then.
     fixed_embedding_dim : int or None, default=None
         Length of an embedding vector where the model leaves no choice.
     only_deep : str or None, default=None
@@ -60,6 +64,7 @@ class Body(nn.Module):
     first_order: bool = False
     block: int | None = None
     has_auxiliary: bool = False
+    shared_table: bool = True
     fixed_embedding_dim: ClassVar[int | None] = None
     only_deep: ClassVar[str | None] = None
 

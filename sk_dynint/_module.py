@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -93,6 +94,9 @@ class FieldEmbedding(nn.Module):
 class ClassBodies(Body):
     """A body for each of C classes, over the same embeddings; without auxiliary losses.
 
+    There is always a first order then: the effect of a level by itself has a number for each class,
+    which not every body can take from embeddings that the classes share.
+
     Parameters
     ----------
     bodies : iterable of Body
@@ -100,18 +104,21 @@ class ClassBodies(Body):
 
     Notes
     -----
-    Shape: (B, F, D) -> (B, C).
+    Shape: (B, F, D) -> (B, C).  Bodies without a `shared_table` divide the last axis, (B, F, C·D).
     """
 
     def __init__(self, bodies: Iterable[Body]) -> None:
         super().__init__()
         self.bodies = nn.ModuleList(bodies)
         first: Body = self.bodies[0]  # type: ignore[assignment]
-        self.first_order, self.block = first.first_order, first.block
+        self.shared_table, self.block = first.shared_table, first.block
+        self.first_order = first.first_order or first.shared_table
 
     def forward(self, embedding: Tensor) -> Tensor:
         """Logit of each class for each embedding; (B, F, D) -> (B, C)."""
-        return torch.stack([body(embedding) for body in self.bodies], 1)
+        n = len(self.bodies)
+        parts = [embedding] * n if self.shared_table else embedding.chunk(n, 2)
+        return torch.stack([body(part) for body, part in zip(self.bodies, parts, strict=True)], 1)
 
     def penalty(self) -> Tensor | float:
         """Sum of the bodies' penalties in the last forward pass."""
@@ -157,17 +164,14 @@ class CTRModule(nn.Module):
         sparse: bool = True,
     ) -> None:
         super().__init__()
-        self.embedding = FieldEmbedding(
-            cardinalities, embedding_dim, init_std=init_std, oov=oov, sparse=sparse
-        )
+        table = partial(FieldEmbedding, cardinalities, oov=oov, sparse=sparse)
+        self.embedding = table(embedding_dim, init_std=init_std)
         bias = torch.tensor(base_logit, dtype=torch.get_default_dtype())
         sizes = len(cardinalities), embedding_dim
         self.body = ClassBodies(make_body(*sizes) for _ in bias) if bias.ndim else make_body(*sizes)
-        self.first_order = (
-            FieldEmbedding(cardinalities, bias.numel(), init_std=0.0, oov=oov, sparse=sparse)
-            if self.body.first_order
-            else None
-        )
+        if bias.ndim and not self.body.shared_table:
+            self.embedding = table(embedding_dim * len(bias), init_std=init_std)
+        self.first_order = table(bias.numel(), init_std=0.0) if self.body.first_order else None
         self.bias = nn.Parameter(bias)
 
     def forward(self, X: Tensor) -> Tensor:

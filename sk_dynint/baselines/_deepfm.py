@@ -39,6 +39,7 @@ class DeepFM(Body):
     """
 
     first_order = True
+    shared_table = False
 
     def __init__(
         self,

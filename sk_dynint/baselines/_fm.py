@@ -27,6 +27,7 @@ class FactorizationMachine(Body):
     """
 
     first_order = True
+    shared_table = False
 
     def __init__(self, n_fields: int, embedding_dim: int) -> None:
         super().__init__()

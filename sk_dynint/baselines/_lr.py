@@ -29,6 +29,7 @@ class LogisticRegressionBody(Body):
     """
 
     fixed_embedding_dim = 1
+    shared_table = False
 
     def __init__(self, n_fields: int, embedding_dim: int) -> None:
         super().__init__()

@@ -39,16 +39,16 @@ def check_memory(
     if free is None:
         return
     with torch.device("meta"):  # counts the weights without memory for them
-        weights = make_body(n_fields, embedding_dim).parameters()
-        n_weights = n_outputs * sum(p.numel() for p in weights)
-    row = embedding_dim + n_outputs  # with the first order
-    body, tables = COPIES * n_weights, TABLE_COPIES * n_levels * row
-    body, tables = (4 * n_members * n_numbers for n_numbers in (body, tables))
+        body = make_body(n_fields, embedding_dim)
+    n_weights = n_outputs * sum(p.numel() for p in body.parameters())
+    row = embedding_dim * (1 if body.shared_table else n_outputs) + n_outputs  # with first order
+    bodies, tables = 4 * COPIES * n_weights, 4 * TABLE_COPIES * n_levels * row
+    bodies, tables = n_members * bodies, n_members * tables
     what = "the body" if n_outputs == 1 else f"{n_outputs} bodies (one for each class)"
-    if body + tables > free:
+    if bodies + tables > free:
         raise MemoryError(
-            f"training would take about {(body + tables) / 2**30:.1f} GiB, and {free / 2**30:.1f} "
-            f"GiB are free: {body / 2**30:.1f} for {n_weights:,} weights of {what} on {n_fields} "
+            f"training would take about {(bodies + tables) / 2**30:.1f} GiB, and {free / 2**30:.1f} "
+            f"GiB are free: {bodies / 2**30:.1f} for {n_weights:,} weights of {what} on {n_fields} "
             f"fields, {tables / 2**30:.1f} for {n_levels:,} levels of {embedding_dim} numbers; "
             "lower n_subspaces or take variant='dgp', lower embedding_dim, or raise min_count"
             + (f", or have fewer than {n_members} members" if n_members > 1 else "")
