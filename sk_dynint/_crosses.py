@@ -73,8 +73,7 @@ def _chosen(rows: Rows, valid: Rows | None, encoder: Any) -> pd.DataFrame:
         weight = np.ones(len(valid.target)) if valid.weight is None else valid.weight
         confirming = alone.transform(valid.X), valid.target, weight
     found = find_crosses(indices, rows.target, rows.weight, confirming=confirming)
-    labels = getattr(alone, "_labels_in", None)
-    labels = range(alone.n_features_in_) if labels is None else labels
+    labels = alone._labels()
     return pd.DataFrame(
         [(tuple(labels[j] for j in each.columns), *each[1:], each.is_kept) for each in found],
         columns=columns,

@@ -33,6 +33,9 @@ SHRINKAGE = 20.0
 MAX_SHIFT = 3.0
 """Greatest shift of a logit."""
 
+MAX_STEPS = 4
+"""Shifts by the same levels, at most."""
+
 MAX_ROWS = 16_000, 100_000
 """Rows that all pairs are tried on, and those that are left."""
 
@@ -146,7 +149,7 @@ def find_crosses(
         chosen.append(best)
         left = [each.columns for each in others]
         if best.is_kept:
-            rows = rows._replace(logits=rows.logits + shifts)
+            rows = _taken_in(rows, best.columns)
             if len(best.columns) < max_columns:
                 longer = {tuple(sorted({*best.columns, j})) for j in varying}
                 left += sorted(longer - {each.columns for each in chosen} - set(left))
@@ -169,11 +172,18 @@ def _additive(indices: Indices, target: Floats, weight: Floats, fold: NDArray[np
     ]
     logits = [m.decision_function(z) for m, z in zip(models, features, strict=True)]
     rows = rows._replace(logits=np.stack(logits))
-    for _ in range(2):
-        for candidate in _ranked(rows, columns):
-            shifts = _shifts(rows, candidate.columns)
-            if rows.gain(shifts) > 0:
-                rows = rows._replace(logits=rows.logits + shifts)
+    for candidate in _ranked(rows, columns):
+        rows = _taken_in(rows, candidate.columns)
+    return rows
+
+
+def _taken_in(rows: _Rows, columns: Columns) -> _Rows:
+    """Shift the logits by levels, again and again while it helps: one shift is a cautious step."""
+    for _ in range(MAX_STEPS):
+        shifts = _shifts(rows, columns)
+        if not rows.gain(shifts) > 0:
+            break
+        rows = rows._replace(logits=rows.logits + shifts)
     return rows
 
 

@@ -48,7 +48,8 @@ def check_memory(
     if bodies + tables > free:
         raise MemoryError(
             f"training would take about {(bodies + tables) / 2**30:.1f} GiB, and "
-            f"{free / 2**30:.1f} GiB are free: {bodies / 2**30:.1f} for {n_weights:,} weights of {what} on {n_fields} "
+            f"{free / 2**30:.1f} GiB are free: {bodies / 2**30:.1f} for {n_weights:,} weights of "
+            f"{what} on {n_fields} "
             f"fields, {tables / 2**30:.1f} for {n_levels:,} levels of {embedding_dim} numbers; "
             "lower n_subspaces or take variant='dgp', lower embedding_dim, or raise min_count"
             + (f", or have fewer than {n_members} members" if n_members > 1 else "")

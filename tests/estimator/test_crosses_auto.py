@@ -1,0 +1,79 @@
+"""Classifiers that look for crosses, or are told some."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import log_loss
+
+from sk_dynint import BaselineClassifier, EncodedData, FieldEncoder
+from tests.conftest import fast
+
+
+def make_pair(n=4_000, seed=0):
+    """A table whose labels depend on two columns of 30 levels together, and one more column."""
+    rng = np.random.default_rng(seed)
+    table = np.random.default_rng(9).normal(scale=2.0, size=(30, 30))
+    user, item = rng.integers(0, 30, (2, n))
+    y = (rng.random(n) < 1 / (1 + np.exp(-table[user, item]))).astype(int)
+    X = pd.DataFrame({"user": user, "item": item, "other": rng.integers(0, 5, n)}).astype("str")
+    return X, y
+
+
+def test_finds_the_pair_and_is_better_for_it():
+    X, y = make_pair()
+    X_test, y_test = make_pair(seed=1)
+    models = {crosses: fast(crosses=crosses).fit(X, y) for crosses in ("auto", None)}
+    table = models["auto"].crosses_
+    assert table.loc[table["kept"].astype(bool), "columns"].tolist() == [("user", "item")]
+    assert models["auto"].encoder_.crosses == [("user", "item")]
+    assert models[None].crosses_.empty
+    losses = {k: log_loss(y_test, model.predict_proba(X_test)) for k, model in models.items()}
+    assert losses["auto"] < losses[None] - 0.05
+
+
+@pytest.mark.parametrize("n_members", [1, 2])
+@pytest.mark.parametrize("validation", ["random", "last"])
+def test_whatever_rows_confirm(n_members, validation):
+    X, y = make_pair()
+    model = fast(crosses="auto", n_members=n_members, validation=validation).fit(X, y)
+    assert model.crosses_["kept"].tolist()[:1] == [True]
+
+
+def test_is_told_crosses():
+    X, y = make_pair(500)
+    model = fast(crosses=[("item", "user")]).fit(X, y)
+    assert model.crosses_["columns"].tolist() == [("item", "user")]
+    assert len(model.encoder_.cardinalities_) == 5
+    by_encoder = fast(encoder=FieldEncoder(crosses=[("item", "user")]), crosses="auto").fit(X, y)
+    np.testing.assert_array_equal(model.predict_proba(X), by_encoder.predict_proba(X))
+    assert by_encoder.crosses_["kept"].all()
+
+
+def test_columns_without_names():
+    X, y = make_pair()
+    model = fast(crosses="auto").fit(X.to_numpy(), y)
+    assert model.crosses_["columns"].tolist()[0] == (0, 1)
+    assert model.predict_proba(X.to_numpy()[:1]).shape == (1, 2)
+
+
+def test_few_rows_and_encoded_rows_get_none():
+    X, y = make_pair(900)
+    assert fast(crosses="auto").fit(X, y).crosses_.empty
+    X, y = make_pair()
+    encoder = FieldEncoder().fit(X)
+    data = EncodedData(encoder.transform(X), encoder=encoder)
+    assert fast(crosses="auto").fit(data, y).crosses_.empty
+    with pytest.raises(ValueError, match="encoded already, so that crosses cannot be applied"):
+        fast(crosses=[("user", "item")]).fit(data, y)
+
+
+def test_competitors_take_crosses_too():
+    X, y = make_pair()
+    model = BaselineClassifier("fm", crosses="auto", max_epochs=2, random_state=0).fit(X, y)
+    assert model.crosses_["columns"].tolist()[0] == ("user", "item")
+
+
+def test_unknown_columns():
+    X, y = make_pair(500)
+    with pytest.raises(ValueError, match="crosses names column 'nobody'"):
+        fast(crosses=[("user", "nobody")]).fit(X, y)
