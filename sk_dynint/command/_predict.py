@@ -14,7 +14,7 @@ PROBABILITY = "probability"
 
 
 def run(args: argparse.Namespace) -> None:
-    """Read the columns of the model, and write the probability of its second class."""
+    """Read the columns of the model, and write the probabilities of its classes."""
     check_writable("--out", args.out, (".parquet", ".csv", ".tsv"))
     model = read_model(args.model)
     columns = list(model.feature_names_in_)
@@ -25,8 +25,17 @@ def run(args: argparse.Namespace) -> None:
         separator=args.separator,
         **_kinds(model, kept),
     )
-    found = frame[args.keep].assign(**{PROBABILITY: model.predict_proba(frame[columns])[:, 1]})
+    found = frame[args.keep].assign(**_probabilities(model, frame[columns]))
     write_table(found, args.out)
+
+
+def _probabilities(model: Any, X: Any) -> dict[str, Any]:
+    """Return a column for the second of two classes, or one for each of more than two."""
+    proba = model.predict_proba(X)
+    if len(model.classes_) == 2:
+        return {PROBABILITY: proba[:, 1]}
+    names = (f"{PROBABILITY}_{label}" for label in model.classes_)
+    return dict(zip(names, proba.T, strict=True))
 
 
 def _kinds(model: Any, kept: list[str]) -> dict[str, list[str]]:

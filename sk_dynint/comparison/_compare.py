@@ -12,9 +12,11 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
+from scipy.special import entr
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, has_fit_parameter
 from tqdm.auto import tqdm
 
@@ -61,7 +63,7 @@ def compare(
     X : DataFrame (pandas or polars) or array-like of shape (n_samples, n_features)
         Raw columns.
     y : array-like of shape (n_samples,)
-        Labels of two classes. The greater one counts as positive.
+        Labels of two or more classes. The greater one of two counts as positive.
     models : list of str or mapping, default=("pin", "da", "dgp", "dwp")
         Names of models (see :func:`sk_dynint.comparison.make_model`), or a mapping from names of
         your own to estimators or names of models. An estimator is cloned; its `random_state`, and
@@ -97,9 +99,10 @@ def compare(
         A line for each seed and model:
 
         - model, seed, n_train, n_valid, n_test
-        - auc, logloss, and rig, the relative information gain: 1 - logloss / entropy of the rate
-          of positives among the test rows. It is 0 for a model that knows this rate only, and 1 for
-          one that knows every label.
+        - auc, logloss, and rig, the relative information gain: 1 - logloss / entropy of the
+          classes' shares of the test rows. It is 0 for a model that knows these shares only, and 1
+          for one that knows every label. With more than two classes, auc is the mean of the AUCs of
+          each class against all others.
         - n_parameters_embedding, n_parameters_other: number of weights of the embedding table (and
           of the first order), and of all others. NaN for models that have no net of this package.
         - fit_seconds, with all epochs and the encoding; train_rows_per_second, n_train divided by
@@ -109,7 +112,7 @@ def compare(
     Raises
     ------
     ValueError
-        If the labels are not of two classes; if a model is unknown, or its parameters are wrong;
+        If the labels are of one class; if a model is unknown, or its parameters are wrong;
         if `time` holds other strings than dates; if `out` does not fit.
     OSError
         If `out` or `predictions` cannot be written to; known before anything is trained.
@@ -192,15 +195,15 @@ def _run(
     start = perf_counter()
     model.fit(X_train, y_train, **valid)
     trained = perf_counter()
-    proba = np.asarray(model.predict_proba(X_test)[:, 1], dtype=np.float64)
+    proba = np.asarray(model.predict_proba(X_test), dtype=np.float64)
     predicted = perf_counter()
+    proba = proba[:, 1] if proba.shape[1] == 2 else proba
     logloss = float(log_loss(y_test, proba))
-    rate = y_test.mean()
-    entropy = -rate * np.log(rate) - (1 - rate) * np.log1p(-rate)
+    entropy = entr(np.bincount(y_test) / len(y_test)).sum()
     run = {
         **{"model": name, "seed": seed},
         **{f"n_{part}": len(rows) for part, rows in parts._asdict().items()},
-        **{"auc": float(roc_auc_score(y_test, proba)), "logloss": logloss},
+        **{"auc": float(roc_auc_score(y_test, proba, multi_class="ovr")), "logloss": logloss},
         "rig": float(1 - logloss / entropy),
         **_count_parameters(model),
         "fit_seconds": trained - start,
@@ -293,15 +296,12 @@ def _check_seeds(seeds: int | Sequence[int]) -> list[int]:
 
 
 def _check_labels(y: Any) -> NDArray[np.int64]:
-    """Return 1 for the greater of the two classes, 0 for the other."""
+    """Return the position of each label among the sorted classes."""
     labels = column_or_1d(y)
     if n_missing := int(pd.isna(labels).sum()):
         raise ValueError(f"y has {n_missing} missing labels of {len(labels)}.")
-    classes = np.unique(labels)
-    if len(classes) != 2:
-        shown = classes[:5].tolist()
-        raise ValueError(
-            f"y must have exactly two classes, got {len(classes)}: "
-            f"{', '.join(map(repr, shown))}{', ...' if len(classes) > 5 else ''}."
-        )
-    return (labels == classes[1]).astype(np.int64)
+    check_classification_targets(labels)
+    classes, positions = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(f"y must have two or more classes, got one: {classes.tolist()}.")
+    return positions.astype(np.int64)

@@ -25,7 +25,7 @@ def fingerprint(X: Any, y: ArrayLike, protocol: str = "", time: Any = None) -> s
         it changes what the values mean: integers as categories are not integers, booleans and dates
         are no numbers. Strings are the same in every type that holds strings.
     y : array-like of shape (n_samples,)
-        Labels 0 and 1.
+        Positions of the classes, from 0.
     protocol : str, default=""
         What else must be the same, for example the shares of a split.
     time : array-like of shape (n_samples,), default=None

@@ -1,7 +1,7 @@
 """Reference models that accept any frame: boosted trees and logistic regression.
 
 Those that use validation rows take them as ``fit(X, y, X_val=, y_val=)``, as the classifiers of
-this package do. `X` is a DataFrame, `y` holds 0 and 1.
+this package do. `X` is a DataFrame, `y` holds the numbers of the classes, from 0.
 """
 
 from __future__ import annotations
@@ -27,20 +27,17 @@ Floats = NDArray[np.float64]
 
 
 class Reference(ClassifierMixin, BaseEstimator):
-    """Base class with `predict` and `predict_proba`; a subclass defines `fit` and `_predict`."""
+    """Base class with `predict`; a subclass defines `fit` and `predict_proba`."""
+
+    classes_: NDArray[Any]
 
     def predict_proba(self, X: pd.DataFrame) -> Floats:
-        """Return the probabilities of both classes."""
-        p = np.asarray(self._predict(X), dtype=np.float64)
-        return np.column_stack([1 - p, p])
-
-    def predict(self, X: pd.DataFrame) -> NDArray[np.int64]:
-        """Return the more likely class."""
-        return (self._predict(X) > 0.5).astype(np.int64)
-
-    def _predict(self, X: pd.DataFrame) -> Floats:
-        """Return the probability of class 1."""
+        """Return the probability of each class, (n_samples, n_classes)."""
         raise NotImplementedError
+
+    def predict(self, X: pd.DataFrame) -> NDArray[Any]:
+        """Return the most likely class."""
+        return self.classes_[self.predict_proba(X).argmax(1)]
 
 
 class OneHotLogisticRegression(Reference):
@@ -52,7 +49,7 @@ class OneHotLogisticRegression(Reference):
 
     def fit(self, X: pd.DataFrame, y: Any, X_val: Any = None, y_val: Any = None) -> Self:
         """Fit one model for each C and keep the best."""
-        self.classes_ = np.array([0, 1])
+        self.classes_ = np.unique(y)
         onehot = OneHotEncoder(min_frequency=2, handle_unknown="infrequent_if_exist")
         self.encoder_ = make_pipeline(FieldEncoder(n_bins=64), onehot)
         Z = self.encoder_.fit_transform(X)
@@ -60,12 +57,13 @@ class OneHotLogisticRegression(Reference):
         fits = [LogisticRegression(C=C, max_iter=500).fit(Z, y) for C in choices]
         if X_val is not None:
             Z_val = self.encoder_.transform(X_val)
-            fits.sort(key=lambda fit: log_loss(y_val, fit.predict_proba(Z_val)[:, 1]))
+            labels = self.classes_
+            fits.sort(key=lambda fit: log_loss(y_val, fit.predict_proba(Z_val), labels=labels))
         self.model_ = fits[0]
         return self
 
-    def _predict(self, X: pd.DataFrame) -> Floats:
-        return self.model_.predict_proba(self.encoder_.transform(X))[:, 1]
+    def predict_proba(self, X: pd.DataFrame) -> Floats:
+        return self.model_.predict_proba(self.encoder_.transform(X))
 
 
 class HistGradientBoosting(Reference):
@@ -76,7 +74,7 @@ class HistGradientBoosting(Reference):
 
     def fit(self, X: pd.DataFrame, y: Any) -> Self:
         """Fit encoder and trees."""
-        self.classes_ = np.array([0, 1])
+        self.classes_ = np.unique(y)
         folds = StratifiedKFold(5, shuffle=True, random_state=self.random_state)
         Z = plain_columns(X)
         encode = make_column_transformer(
@@ -86,8 +84,8 @@ class HistGradientBoosting(Reference):
         self.model_ = make_pipeline(encode, trees).fit(Z, y)
         return self
 
-    def _predict(self, X: pd.DataFrame) -> Floats:
-        return self.model_.predict_proba(plain_columns(X))[:, 1]
+    def predict_proba(self, X: pd.DataFrame) -> Floats:
+        return self.model_.predict_proba(plain_columns(X))
 
 
 class LightGBM(Reference):
@@ -115,14 +113,18 @@ class LightGBM(Reference):
         """Grow trees."""
         import lightgbm
 
-        self.classes_ = np.array([0, 1])
+        self.classes_ = np.unique(y)
         Z = plain_columns(X)
         text = text_columns(Z)
         self.encoder_ = make_column_transformer(
             (OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan), text),
             remainder="passthrough",
         )
-        options = {"objective": "binary", "learning_rate": self.learning_rate, "verbosity": -1}
+        n = len(self.classes_)
+        objective = (
+            {"objective": "multiclass", "num_class": n} if n > 2 else {"objective": "binary"}
+        )
+        options = objective | {"learning_rate": self.learning_rate, "verbosity": -1}
         if self.random_state is not None:
             options["seed"] = self.random_state
         train = lightgbm.Dataset(
@@ -140,8 +142,9 @@ class LightGBM(Reference):
     def _encode(self, X: pd.DataFrame) -> Floats:
         return self.encoder_.transform(plain_columns(X))
 
-    def _predict(self, X: pd.DataFrame) -> Floats:
-        return np.asarray(self.model_.predict(self._encode(X)))
+    def predict_proba(self, X: pd.DataFrame) -> Floats:
+        p = np.asarray(self.model_.predict(self._encode(X)))
+        return np.column_stack([1 - p, p]) if p.ndim == 1 else p
 
 
 class CatBoost(Reference):
@@ -167,7 +170,7 @@ class CatBoost(Reference):
         """Grow trees."""
         import catboost
 
-        self.classes_ = np.array([0, 1])
+        self.classes_ = np.unique(y)
         Z = plain_columns(X)
         options = {"verbose": False, "allow_writing_files": False} | (self.params or {})
         self.model_ = catboost.CatBoostClassifier(
@@ -180,8 +183,8 @@ class CatBoost(Reference):
         self.model_.fit(Z, y, cat_features=text_columns(Z), **stopping)
         return self
 
-    def _predict(self, X: pd.DataFrame) -> Floats:
-        return self.model_.predict_proba(plain_columns(X))[:, 1]
+    def predict_proba(self, X: pd.DataFrame) -> Floats:
+        return self.model_.predict_proba(plain_columns(X))
 
 
 def plain_columns(X: pd.DataFrame) -> pd.DataFrame:

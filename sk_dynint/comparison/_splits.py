@@ -35,7 +35,7 @@ def split_at_random(y: NDArray[np.int64], seed: int) -> Parts:
     Parameters
     ----------
     y : ndarray of shape (n_samples,)
-        Labels 0 and 1.
+        Positions of the classes, from 0.
     seed : int
         The same seed gives the same parts.
 
@@ -62,7 +62,7 @@ def split_at_random(y: NDArray[np.int64], seed: int) -> Parts:
     least = int(np.bincount(y, minlength=2).min())
     if least < MIN_ROWS_OF_A_CLASS:
         raise ValueError(
-            f"The rarer class has {least} rows; a split in three parts takes at least "
+            f"The rarest class has {least} rows; a split in three parts takes at least "
             f"{MIN_ROWS_OF_A_CLASS}."
         )
     rest, test = train_test_split(np.arange(len(y)), test_size=TEST, stratify=y, random_state=seed)
@@ -78,7 +78,7 @@ def split_by_time(y: NDArray[np.int64], time: Any) -> Parts:
     Parameters
     ----------
     y : ndarray of shape (n_samples,)
-        Labels 0 and 1.
+        Positions of the classes, from 0.
     time : array-like of shape (n_samples,)
         When each row happened: dates, numbers, or strings of ISO 8601 dates. Rows of one moment
         stay in one part, so coarse times shift the shares.
@@ -90,8 +90,8 @@ def split_by_time(y: NDArray[np.int64], time: Any) -> Parts:
     Raises
     ------
     ValueError
-        If `time` has another length, missing entries, or strings that are no dates; if a part has
-        one class only.
+        If `time` has another length, missing entries, or strings that are no dates; if a part
+        lacks a class.
 
     Examples
     --------
@@ -107,10 +107,12 @@ def split_by_time(y: NDArray[np.int64], time: Any) -> Parts:
     ordered = moments[order]
     cuts = [nearest_change(ordered, share) for share in (1 - VALID - TEST, 1 - TEST)]
     parts = Parts(*(np.sort(part) for part in np.split(order, cuts)))
+    n_classes = max(2, len(np.unique(y)))
     for name, part in parts._asdict().items():
-        if len(np.unique(y[part])) < 2:
+        if len(np.unique(y[part])) < n_classes:
             raise ValueError(
                 f"Split by time, the {name} part has {len(part)} rows of "
-                f"{len(np.unique(y[part]))} class(es); it must have both. Is time too coarse?"
+                f"{len(np.unique(y[part]))} class(es); it must have all {n_classes}. Is time too "
+                "coarse?"
             )
     return parts

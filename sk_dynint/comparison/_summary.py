@@ -210,14 +210,23 @@ def delong(y: ArrayLike, p: Floats, p_reference: Floats, confidence: float = 0.9
     :math:`V_{10}` and :math:`V_{01}`, each of two models, the variance of the difference is that of
     the difference of the :math:`V_{10}` over the number of positives plus that of the
     :math:`V_{01}` over the number of negatives.
+
+    Of more than two classes, with probabilities (n_samples, n_classes), it is the mean AUC of each
+    class against all others: what a row adds to it is the mean of what it adds to each, and the
+    variance is summed over the classes in the same way.
     """
-    positive = np.asarray(y) == 1
-    shares, shares_reference = (_shares(positive, scores) for scores in (p, p_reference))
-    difference = shares[positive].mean() - shares_reference[positive].mean()
-    variance = sum(
-        np.var((shares - shares_reference)[rows], ddof=1) / rows.sum()
-        for rows in (positive, ~positive)
-    )
+    y = np.asarray(y)
+    p, p_reference = (np.reshape(each, (len(y), -1)) for each in (p, p_reference))
+    classes = range(p.shape[1]) if p.shape[1] > 1 else [1]
+    difference, terms = 0.0, np.zeros(len(y))
+    for c, *scores in zip(classes, p.T, p_reference.T, strict=True):
+        positive = y == c
+        shares, shares_reference = (_shares(positive, each) for each in scores)
+        gain = (shares - shares_reference) / len(classes)
+        difference += gain[positive].mean()
+        terms += gain / np.where(positive, positive.sum(), (~positive).sum())
+    groups = [terms[y == c] for c in np.unique(y)]
+    variance = sum(len(group) * np.var(group, ddof=1) for group in groups)
     return _around(difference, ndtri((1 + confidence) / 2) * np.sqrt(variance))
 
 
@@ -244,8 +253,10 @@ def paired_logloss(
 def row_logloss(y: ArrayLike, p: Floats) -> Floats:
     """Return the cross-entropy of each row, clipped as in scikit-learn's `log_loss`."""
     eps = np.finfo(np.float64).eps
-    p = np.clip(p, eps, 1 - eps)
-    return -np.where(np.asarray(y) == 1, np.log(p), np.log1p(-p))
+    y, p = np.asarray(y), np.clip(p, eps, 1 - eps)
+    if p.ndim == 2:
+        return -np.log(p[np.arange(len(y)), y])
+    return -np.where(y == 1, np.log(p), np.log1p(-p))
 
 
 def _around(middle: float, half: float) -> Interval:

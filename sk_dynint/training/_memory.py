@@ -44,12 +44,12 @@ def check_memory(
     row = embedding_dim * (1 if body.shared_table else n_outputs) + n_outputs  # with first order
     bodies, tables = 4 * COPIES * n_weights, 4 * TABLE_COPIES * n_levels * row
     bodies, tables = n_members * bodies, n_members * tables
+    total = bodies + tables
     what = "the body" if n_outputs == 1 else f"{n_outputs} bodies (one for each class)"
-    if bodies + tables > free:
+    if total > free:
         raise MemoryError(
-            f"training would take about {(bodies + tables) / 2**30:.1f} GiB, and "
-            f"{free / 2**30:.1f} GiB are free: {bodies / 2**30:.1f} for {n_weights:,} weights of "
-            f"{what} on {n_fields} "
+            f"training would take about {total / 2**30:.1f} GiB, and {free / 2**30:.1f} "
+            f"GiB are free: {bodies / 2**30:.1f} for {n_weights:,} weights of {what} on {n_fields} "
             f"fields, {tables / 2**30:.1f} for {n_levels:,} levels of {embedding_dim} numbers; "
             "lower n_subspaces or take variant='dgp', lower embedding_dim, or raise min_count"
             + (f", or have fewer than {n_members} members" if n_members > 1 else "")
