@@ -76,9 +76,7 @@ def _add_table(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--data", required=True, help="the table: .parquet, .csv or .tsv (also .csv.gz, ...)")
     add("--label", required=True, help="column of the label; two classes or more")
-    add(
-        "--positive", help="the class that counts against all others; without it the greater of two"
-    )
+    add("--positive", help="the class to tell from all others; without it the greater of two")
     add("--drop", nargs="+", default=[], metavar="COLUMN", help="columns that are not features")
     add(
         *("--categorical",),

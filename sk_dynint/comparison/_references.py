@@ -120,11 +120,9 @@ class LightGBM(Reference):
             (OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan), text),
             remainder="passthrough",
         )
-        n = len(self.classes_)
-        objective = (
-            {"objective": "multiclass", "num_class": n} if n > 2 else {"objective": "binary"}
-        )
-        options = objective | {"learning_rate": self.learning_rate, "verbosity": -1}
+        options = {"objective": "binary", "learning_rate": self.learning_rate, "verbosity": -1}
+        if (n := len(self.classes_)) > 2:
+            options |= {"objective": "multiclass", "num_class": n}
         if self.random_state is not None:
             options["seed"] = self.random_state
         train = lightgbm.Dataset(
