@@ -307,6 +307,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
 
     @property
     def _loss(self) -> Loss:
+        """The loss of so many classes as there are."""
         return loss_for(len(self.classes_))
 
     def _takes_all(self, n_samples: int) -> bool:
@@ -431,7 +432,8 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
         ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
         """
-        return self._loss.predict_proba(self.decision_function(X))
+        logits = self.decision_function(X)
+        return self._loss.predict_proba(logits)
 
     def predict(self, X: Any) -> np.ndarray:
         """Most probable class.
@@ -446,8 +448,8 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
         ndarray of shape (n_samples,)
             Labels out of ``classes_``.
         """
-        positions = self._loss.predict(self.decision_function(X))
-        return self.classes_[positions]
+        logits = self.decision_function(X)
+        return self.classes_[self._loss.predict(logits)]
 
     # ---------------------------------------------------------------- protocol
 

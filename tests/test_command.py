@@ -123,7 +123,6 @@ def test_one_model_has_no_differences(clicks_file, capsys):
         (["--params", '{"da": {"n_subspaces": 3}}'], r"models\['da'\]: n_subspaces=3 must divide"),
         (["--time-column", "when"], "--time-column names 'when'"),
         (["--label", "site"], "y has .* missing labels"),
-        (["--label", "hour"], "exactly two classes, got 24"),
         (["--label", "clock"], "--label names 'clock'"),
         (["--models", "pin"], r"--params names \['da'\], --models are \['pin'\]"),
         (["--models", "pin", "da", "dan"], "There is no model 'dan'"),
@@ -174,6 +173,26 @@ def test_a_model_file_and_probabilities_from_it(clicks_file, tmp_path, capsys):
     np.testing.assert_allclose(found["probability"].to_numpy(float), expected, rtol=1e-12)
     other = predict(model, tmp_path / "clicks.tsv.gz", tmp_path / "p.parquet")
     np.testing.assert_allclose(other["probability"], expected, rtol=1e-12)
+
+
+def test_more_than_two_classes(tmp_path, capsys):
+    """A column for each of them; compare trains and plots as ever."""
+    path, out = tmp_path / "clicks.csv", tmp_path / "p.parquet"
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"id": range(400), "a": rng.choice([*"xyz"], 400), "b": rng.random(400)})
+    frame.assign(click=frame["a"].map({"x": "no", "y": "yes", "z": "maybe"})).to_csv(path)
+    fit(path, tmp_path / "m", params=SMALL | {"max_epochs": 20})
+    assert re.search(r"AUC 1\.0000, logloss 0\.\d+", capsys.readouterr().out)
+    found = predict(tmp_path / "m", path, out, "--keep", "id")
+    assert list(found) == ["id", *(f"probability_{c}" for c in ("maybe", "no", "yes"))]
+    np.testing.assert_allclose(found.iloc[:, 1:].sum(axis=1), 1)
+    assert (found["probability_yes"].to_numpy() > 0.5).tolist() == (frame["a"] == "y").tolist()
+    fit(path, tmp_path / "m", "--positive", "maybe")
+    assert list(predict(tmp_path / "m", path, out)) == ["probability"]
+    options = ["--label", "click", "--drop", "id", "--seeds", "1", "--quiet"]
+    models = ["--models", "pin", "hgb", "--predictions", str(tmp_path / "predictions")]
+    main(["compare", "--data", str(path), *options, *models])
+    assert re.search(r"hgb +1 +1\.0000", capsys.readouterr().out)
 
 
 def test_columns_are_read_as_in_fit(tmp_path):

@@ -233,6 +233,7 @@ def test_functions_import_nothing_of_ours(path):
 OWNERS = {
     "set_num_threads": {"_process.py"},
     "binary_cross_entropy_with_logits": {"_loss.py"},
+    "cross_entropy": {"_loss.py"},
     "expit": {"_loss.py", "datasets/_truth.py", "preprocessing/_screening.py"},
     "'first_order.weight'": {"_module.py"},
     "'embedding.weight'": {"_module.py"},

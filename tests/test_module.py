@@ -1,21 +1,26 @@
 """The embedding table, the sum of the parts, and training end to end."""
 
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.func import functional_call
 from torch.nn import functional
 
 from sk_dynint._body import Body
+from sk_dynint._loss import SoftmaxCrossEntropy
 from sk_dynint._module import CTRModule, FieldEmbedding
+from sk_dynint.baselines import BASELINES
 from sk_dynint.interactions import VARIANTS, InteractionStack
 from sk_dynint.optim import FTRL
 from tests.interactions.conftest import _double_precision  # noqa: F401
 from tests.references import (
     PlainFTRL,
+    central_differences,
     complex_step,
     lookup,
     number,
@@ -157,6 +162,48 @@ def test_first_order_weights_start_at_zero_and_the_bias_at_the_base_logit():
     module = CTRModule(CARDINALITIES, 5, SumBody, base_logit=-1.5)
     assert module.bias.item() == -1.5
     assert torch.equal(module.first_order.weight, torch.zeros(9, 1))
+
+
+def test_every_class_has_its_sum():
+    """Bodies, first-order weights and biases of each class, over one embedding table."""
+    module = randomize(CTRModule(CARDINALITIES, 5, SumBody, base_logit=[1.0, 2.0, 3.0]))
+    params, X = to_numpy(module), make_indices()
+    first = lookup(params["first_order.weight"], CARDINALITIES, X.numpy()).sum(1)
+    embedding = lookup(params["embedding.weight"], CARDINALITIES, X.numpy()).sum((1, 2))
+    factors = [params[f"body.bodies.{c}.factor"] for c in range(3)]
+    expected = params["bias"] + first + np.outer(embedding, factors)
+    np.testing.assert_allclose(module(X).detach(), expected)
+
+
+def test_classes_have_a_first_order_or_columns_of_their_own():
+    """Else the effect of a level would be the same for all of them, up to a factor."""
+    module = CTRModule(CARDINALITIES, 4, InteractionStack, base_logit=np.array([1.0, 2.0, 3.0]))
+    assert module.bias.tolist() == [1, 2, 3]
+    assert module.embedding.weight.shape == (9, 4)
+    assert module.first_order.weight.shape == (9, 3)
+    factorization = CTRModule(CARDINALITIES, 4, BASELINES["fm"], base_logit=[1.0, 2.0, 3.0])
+    assert factorization.embedding.weight.shape == (9, 12)
+    X = make_indices()
+    parts = factorization.embedding(X).chunk(3, 2)
+    expected = torch.stack([BASELINES["fm"](3, 4)(part) for part in parts], 1)
+    torch.testing.assert_close(factorization(X), torch.tensor([1.0, 2.0, 3.0]) + expected)
+
+
+@pytest.mark.parametrize("name", ["pin", "da", "dgp", "dwp", "fm"])
+def test_gradients_of_several_classes_are_slopes(name):
+    body = BASELINES.get(name) or partial(InteractionStack, layer=VARIANTS[name], n_layers=2)
+    module = randomize(CTRModule(CARDINALITIES, 4, body, base_logit=[0.0, 1.0, 2.0], sparse=False))
+    X, target, weight = make_indices(4), torch.tensor([0.0, 2.0, 1.0, 2.0]), torch.arange(1.0, 5.0)
+
+    def loss(params):
+        tensors = {k: torch.as_tensor(v) for k, v in params.items()}
+        return SoftmaxCrossEntropy(3)(functional_call(module, tensors, X), target, weight)
+
+    expected = central_differences(lambda p: float(loss(p)), to_numpy(module))
+    loss(dict(module.named_parameters())).backward()
+    for key, parameter in module.named_parameters():
+        if name in ("pin", "fm") or key != "embedding.weight":  # the inputs of gates have none
+            np.testing.assert_allclose(parameter.grad, expected[key], atol=1e-6, err_msg=key)
 
 
 def test_first_order_exists_only_for_a_body_that_asks():

@@ -56,7 +56,7 @@ PLACES = [
 """Where a failure is injected: before or after the call of a method, the first or a later one."""
 
 WRONG = {
-    "labels of three classes": ((X, np.arange(300) % 3), {}),
+    "labels of one class": ((X, np.zeros(300)), {}),
     "a missing label": ((X, np.where(np.arange(300) == 7, np.nan, y)), {}),
     "fewer labels": ((X, y[:9]), {}),
     "an infinite number": ((X.assign(count=np.inf), y), {}),

@@ -28,12 +28,6 @@ def test_one_class(clicks):
         fast().fit(X, np.ones(len(X), int))
 
 
-def test_three_classes(clicks):
-    X, _ = clicks
-    with pytest.raises(ValueError, match=r"Only binary.*3 classes.*OneVsRestClassifier"):
-        fast().fit(X, np.arange(len(X)) % 3)
-
-
 @pytest.mark.parametrize("missing", [np.nan, None, pd.NA])
 def test_missing_labels(clicks, missing):
     X, y = clicks
