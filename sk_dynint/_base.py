@@ -242,8 +242,6 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
             parts = rows.folds(*options, self.n_members)
         elif sets_aside:
             rows, valid = rows.split(*options)
-        if valid is not None and self.scoring == "auc":
-            valid.check_both_classes("the part set aside" if sets_aside else "y_val")
         data, valid_data = self._encode(rows, valid, fit=fit)
         if sets_aside and self.validation == "random":
             warn_of_order(self, data.indices)
@@ -432,7 +430,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
         ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
         """
-        logits = self.decision_function(X)
+        logits = self.decision_function(X)  # checks that there are classes
         return self._loss.predict_proba(logits)
 
     def predict(self, X: Any) -> np.ndarray:

@@ -86,11 +86,6 @@ class Rows(NamedTuple):
         weight = None if self.weight is None else self.weight[index]
         return Rows(_safe_indexing(self.X, index), self.target[index], weight)
 
-    def check_both_classes(self, name: str) -> None:
-        """Refuse validation rows without which there is no AUC."""
-        if (self.target == self.target[0]).all():
-            raise ValueError(f"{name} has one class only; scoring='auc' needs two")
-
     def split(
         self, how: str, fraction: float, random_state: np.random.RandomState
     ) -> tuple[Rows, Rows]:
@@ -235,7 +230,7 @@ def encoder_for(X: Any, encoder: Any, **options: Any) -> Any:
                 f"{name}={options[name]!r}, but encoder={encoder!r} has no such parameter; tell "
                 "the encoder itself"
             )
-        return made.set_params(**options)
+        return made.set_params(**options) if options else made
     if X.encoder is None:
         raise ValueError("X is EncodedData without an encoder; pass EncodedData(..., encoder=...)")
     for name in options:

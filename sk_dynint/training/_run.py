@@ -122,6 +122,8 @@ class Run:
         dtype, average = str(engine.module.bias.dtype).removeprefix("torch."), None
         if isinstance(engine, EnsembleEngine) and isinstance(data, EncodedData):
             data = MemberData(data, [np.arange(len(data))] * len(engine.engines))
+        if valid is not None and metric == "auc" and np.ptp(valid.targets()) == 0:
+            raise ValueError("all validation rows are of one class; scoring='auc' needs two")
         data = data.astype(dtype)
         order = seed if shuffle else None
         if averaging is not None:

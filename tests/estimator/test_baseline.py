@@ -134,14 +134,15 @@ def test_xdeepint_is_pin_to_the_bit(n_samples, n_subspaces):
     alias = BaselineClassifier(
         "xdeepint", model_params={"n_subspaces": n_subspaces}, max_epochs=4, random_state=3
     )
-    pin = DynIntClassifier("pin", n_subspaces=n_subspaces, max_epochs=4, random_state=3)
+    single = {"n_members": 1, "crosses": None}
+    pin = DynIntClassifier("pin", n_subspaces=n_subspaces, max_epochs=4, random_state=3, **single)
     np.testing.assert_array_equal(alias.fit(X, y).predict_proba(X), pin.fit(X, y).predict_proba(X))
 
 
 def test_xdeepint_has_the_defaults_of_pin(clicks):
     X, y = clicks
     alias = BaselineClassifier("xdeepint", random_state=0).fit(X, y)
-    pin = DynIntClassifier("pin", random_state=0).fit(X, y)
+    pin = DynIntClassifier("pin", n_members=1, crosses=None, random_state=0).fit(X, y)
     np.testing.assert_array_equal(alias.predict_proba(X), pin.predict_proba(X))
 
 

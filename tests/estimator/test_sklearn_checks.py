@@ -15,7 +15,12 @@ def _array_api():
     assert os.environ["SCIPY_ARRAY_API"] == "1"
 
 
-@parametrize_with_checks([DynIntClassifier(variant=v) for v in ("pin", "da", "dgp", "dwp")])
+SINGLE = {"n_members": 1, "crosses": None}
+
+
+@parametrize_with_checks(
+    [DynIntClassifier(), *(DynIntClassifier(v, **SINGLE) for v in ("pin", "dgp", "dwp"))]
+)
 def test_sklearn_check(estimator, check):
     """No expected failures."""
     check(estimator)

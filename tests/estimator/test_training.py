@@ -33,7 +33,7 @@ def test_xor_needs_an_interaction(variant):
     aucs = [
         roc_auc_score(
             y[test],
-            DynIntClassifier(variant, n_layers=n_layers, random_state=0)
+            DynIntClassifier(variant, n_layers=n_layers, n_members=1, crosses=None, random_state=0)
             .fit(X[train], y[train])
             .decision_function(X[test]),
         )
