@@ -80,7 +80,9 @@ class BaselineClassifier(BaseCTRClassifier):
 
     .. math:: P(y = 1) = \sigma\bigl(b + \sum_f w_{f, x_f} + body(E)\bigr)
 
-    with the linear part in the models that have one.
+    with the linear part in the models that have one.  Of C > 2 classes each has such a sum, with a
+    linear part in every model, over one embedding table; the probabilities are the softmax.  ("lr",
+    "fm" and "deepfm", in which embeddings stand for weights, give each class columns of its own.)
 
     Parameters
     ----------
@@ -198,11 +200,13 @@ class BaselineClassifier(BaseCTRClassifier):
         Whether to stop by the score of validation rows and restore the best weights.  "auto":
         with more than 128 rows.
     scoring : {"logloss", "auc"}, default="logloss"
-        The score that decides.
+        The score that decides.  "auc" of more than two classes is the mean of the AUCs of each
+        class against all others, as in scikit-learn's "roc_auc_ovr".
     validation : {"random", "last", "groups"}, default="random"
-        Which rows are set aside for it, before the encoder sees them: as many of each class as
-        there are, drawn at random; the last ones, for rows in the order of time of which later ones
-        will be predicted; or whole groups, such as users, of which others will be predicted.
+        Which rows are set aside for it, before the encoder sees them: drawn at random, with each
+        class in proportion (classes too rare for that together); the last ones, for rows in the
+        order of time of which later ones will be predicted; or whole groups, such as users, of
+        which others will be predicted.
     validation_column : label, default=None
         Column of `X` with the moment or the group of each row, unless `fit` is given `groups`.
         Rows of one moment or group stay together.  The column is a feature like the others.
@@ -231,7 +235,7 @@ class BaselineClassifier(BaseCTRClassifier):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (2,)
+    classes_ : ndarray of shape (n_classes,)
         The labels.
     encoder_ : FieldEncoder
         The fitted encoder.

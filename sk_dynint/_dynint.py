@@ -31,6 +31,9 @@ class DynIntClassifier(BaseCTRClassifier):
 
     where the variant says how the interaction :math:`W_{l-1} X_0` depends on the instance.
 
+    Of C > 2 classes each has such a stack, all over one embedding table, a bias, and a weight for
+    every level; the probabilities are the softmax of the C sums.
+
     Parameters
     ----------
     variant : {"da", "pin", "dgp", "dwp"} or InteractionLayer subclass, default="da"
@@ -47,7 +50,8 @@ class DynIntClassifier(BaseCTRClassifier):
         H; must divide `embedding_dim`.  1 crosses whole vectors (vector-wise), `embedding_dim`
         single entries (bit-wise).  Cost grows with it.  The paper searches 1, 2, 4, 8 and 16.
         "auto" takes the largest divisor up to 8, or less where several hundred columns would make
-        the layers too large; ``net_.module_.body.n_subspaces`` tells which.
+        the layers too large; ``net_.module_.body.n_subspaces`` tells which (with more than two
+        classes ``net_.module_.body.bodies[0].n_subspaces``).
     rank : int, default=None
         K, rank of what is generated.  None: the smaller of 16 and fields times sub-spaces for
         "dgp", 2 for "dwp"; the other variants have none.
@@ -119,11 +123,13 @@ class DynIntClassifier(BaseCTRClassifier):
         Whether to stop by the score of validation rows and restore the best weights.  "auto":
         with more than 128 rows.
     scoring : {"logloss", "auc"}, default="logloss"
-        The score that decides.
+        The score that decides.  "auc" of more than two classes is the mean of the AUCs of each
+        class against all others, as in scikit-learn's "roc_auc_ovr".
     validation : {"random", "last", "groups"}, default="random"
-        Which rows are set aside for it, before the encoder sees them: as many of each class as
-        there are, drawn at random; the last ones, for rows in the order of time of which later ones
-        will be predicted; or whole groups, such as users, of which others will be predicted.
+        Which rows are set aside for it, before the encoder sees them: drawn at random, with each
+        class in proportion (classes too rare for that together); the last ones, for rows in the
+        order of time of which later ones will be predicted; or whole groups, such as users, of
+        which others will be predicted.
     validation_column : label, default=None
         Column of `X` with the moment or the group of each row, unless `fit` is given `groups`.
         Rows of one moment or group stay together.  The column is a feature like the others.
@@ -152,7 +158,7 @@ class DynIntClassifier(BaseCTRClassifier):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (2,)
+    classes_ : ndarray of shape (n_classes,)
         The labels.
     encoder_ : FieldEncoder
         The fitted encoder.

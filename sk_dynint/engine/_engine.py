@@ -315,7 +315,7 @@ class Engine:
         n_rows, n_fields = indices.shape
         grads = [embedding_grads.flatten(0, 1)]
         if len(self._tables) > 1:
-            grads.append(logit_grads.view(n_rows, -1).repeat_interleave(n_fields, 0))
+            grads.append(logit_grads.view(n_rows, 1, -1).expand(-1, n_fields, -1).flatten(0, 1))
         rows, places = indices + self.module.embedding.offsets, self._places[:n_rows]
         n_places = n_rows * n_fields
 

@@ -56,7 +56,6 @@ PLACES = [
 """Where a failure is injected: before or after the call of a method, the first or a later one."""
 
 WRONG = {
-    "labels of one class": ((X, np.zeros(300)), {}),
     "a missing label": ((X, np.where(np.arange(300) == 7, np.nan, y)), {}),
     "fewer labels": ((X, y[:9]), {}),
     "an infinite number": ((X.assign(count=np.inf), y), {}),
@@ -65,6 +64,7 @@ WRONG = {
     "huge weights": ((X, y), {"sample_weight": np.full(300, 1e300)}),
 }
 OTHER = {
+    "labels of three classes": ((X, np.arange(300) % 3), {}),
     "labels of another kind": ((X, np.where(y, "yes", "no")), {}),
     "another kind of column": ((X.assign(count="a"), y), {}),
     "a column that is gone": ((X.drop(columns="site"), y), {}),
