@@ -162,7 +162,7 @@ def test_a_model_file_and_probabilities_from_it(clicks_file, tmp_path, capsys):
     shown = capsys.readouterr()
     assert shown.err == ""
     assert re.fullmatch(
-        r".*model.joblib: da, 600 rows, 6 columns, best step \d+, AUC 0\.\d+, logloss 0\.\d+\n",
+        r".*model.joblib: dynint, 600 rows, 6 columns, best step \d+, AUC 0\.\d+, logloss 0\.\d+\n",
         shown.out,
     )
     found = predict(model, clicks_file, tmp_path / "p.csv", "--keep", "id", "hour")
@@ -180,7 +180,7 @@ def test_more_than_two_classes(tmp_path, capsys):
     path, out = tmp_path / "clicks.csv", tmp_path / "p.parquet"
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"id": range(400), "a": rng.choice([*"xyz"], 400), "b": rng.random(400)})
-    frame.assign(click=frame["a"].map({"x": "no", "y": "yes", "z": "maybe"})).to_csv(path)
+    frame.assign(click=frame["a"].map({"x": "no", "y": "yes", "z": "maybe"})).to_csv(path, index=False)
     fit(path, tmp_path / "m", params=SMALL | {"max_epochs": 20})
     assert re.search(r"AUC 1\.0000, logloss 0\.\d+", capsys.readouterr().out)
     found = predict(tmp_path / "m", path, out, "--keep", "id")

@@ -204,7 +204,7 @@ def test_names_and_estimators_together(table):
 @pytest.mark.parametrize(
     ("models", "message"),
     [
-        (["pni"], "There is no model 'pni'; there are pin, da"),
+        (["pni"], "There is no model 'pni'; there are dynint, pin, da"),
         ("pin", "list of names or a mapping, got 'pin'"),
         ([], "models is empty"),
         ({"a": LinearSVC()}, r"models\['a'\] must have predict_proba, got LinearSVC"),
