@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import LinearSVC
 
-from sk_dynint import compare
+from sk_dynint import compare, summarize
 from sk_dynint.comparison import MODELS, _models, make_model
 from sk_dynint.comparison._runs import COLUMNS
 from tests.comparison.conftest import Recorder, Validating
@@ -166,18 +166,38 @@ def mixed():
     return X, (rng.random(600) < 1 / (1 + np.exp(-logit))).astype(int)
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("name", ["hgb", "onehot-lr", "lightgbm", "catboost"])
-def test_references_take_every_column(mixed, name, capfd):
+def test_references_take_every_column(mixed, name, n_classes, capfd):
     if name in ("lightgbm", "catboost"):
         pytest.importorskip(name)
-    runs = compare(*mixed, [name], seeds=2)
+    X, y = mixed
+    y = y * (1 + (n_classes - 2) * X["flag"])
+    runs = compare(X, y, [name], seeds=2)
     assert (runs["auc"] > 0.6).all()
     assert capfd.readouterr() == ("", "")
-    X, y = mixed
     model = make_model(name).fit(X, y)
     p = model.predict_proba(X)
+    assert p.shape == (600, n_classes)
     np.testing.assert_allclose(p.sum(1), 1)
-    np.testing.assert_array_equal(model.predict(X), p[:, 1] > 0.5)
+    np.testing.assert_array_equal(model.predict(X), p.argmax(1))
+
+
+def test_scores_of_several_classes(mixed, tmp_path):
+    """Those of scikit-learn, and intervals from the probabilities of all classes."""
+    X, y = mixed
+    y = np.array(["no", "maybe", "yes"])[y * (1 + X["flag"])]
+    models = {"da": fast(), "shares": DummyClassifier()}
+    runs = compare(X, y, models, seeds=1, predictions=tmp_path).set_index("model")
+    assert runs.loc["shares", "auc"] == 0.5
+    assert runs.loc["shares", "rig"] == pytest.approx(0, abs=1e-3)
+    with np.load(tmp_path / "da-0.npz") as file:
+        target, proba = file["target"], file["proba"]
+    assert proba.shape == (120, 3)
+    auc = roc_auc_score(target, proba, multi_class="ovr")
+    assert runs.loc["da", ["auc", "logloss"]].tolist() == [auc, log_loss(target, proba)]
+    summary = summarize(runs.reset_index(), "shares", predictions=tmp_path)
+    assert summary.loc["da", "auc_low"] < auc - 0.5 < summary.loc["da", "auc_high"]
 
 
 @pytest.mark.parametrize("name", sorted(set(MODELS) - {"lightgbm", "catboost"}))

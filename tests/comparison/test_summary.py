@@ -62,6 +62,41 @@ def test_delong_is_that_of_all_pairs(decimals):
     assert found.difference - found.low == pytest.approx(stats.norm.ppf(0.975) * variance**0.5)
 
 
+def make_probabilities(n=300, seed=0):
+    """Labels of three classes, and two models' probabilities, the second less sure."""
+    rng = np.random.default_rng(seed)
+    y = rng.choice(3, n, p=[0.5, 0.3, 0.2])
+    logits = np.array([[1.5], [1.0]])[..., None] * np.eye(3)[y] + rng.standard_normal((2, n, 3))
+    odds = np.exp(logits)
+    return y, *(odds / odds.sum(2, keepdims=True))
+
+
+def test_delong_of_several_classes():
+    """The difference is that of the mean AUCs, and the interval that of other rows."""
+    y, p, q = make_probabilities()
+    found = delong(y, p, q)
+    aucs = [roc_auc_score(y, each, multi_class="ovr") for each in (p, q)]
+    assert found.difference == pytest.approx(aucs[0] - aucs[1])
+    assert found.high - found.difference == pytest.approx(found.difference - found.low)
+    others = [delong(*make_probabilities(seed=seed)).difference for seed in range(1, 301)]
+    half = stats.norm.ppf(0.975) * np.std(others)
+    assert found.high - found.difference == pytest.approx(half, rel=0.15)
+
+
+def test_two_columns_of_two_classes_are_one():
+    rng = np.random.default_rng(0)
+    y, p, q = (rng.random(200) < 0.4).astype(int), *rng.random((2, 200))
+    both = [np.column_stack([1 - each, each]) for each in (p, q)]
+    for compare_rows in (delong, paired_logloss):
+        np.testing.assert_allclose(compare_rows(y, *both), compare_rows(y, p, q), atol=1e-12)
+
+
+def test_logloss_of_several_classes():
+    y, p, q = make_probabilities()
+    assert row_logloss(y, p).mean() == pytest.approx(log_loss(y, p))
+    assert paired_logloss(y, p, q).difference == pytest.approx(log_loss(y, p) - log_loss(y, q))
+
+
 def test_delong_covers_as_often_as_it_says():
     """Two scores of equal quality: 95 % of the intervals hold 0."""
     rng = np.random.default_rng(0)
