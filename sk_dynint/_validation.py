@@ -66,11 +66,11 @@ def split(
     if how == "random":
         if groups is not None:
             raise ValueError("validation='random' has no use for groups; choose 'last' or 'groups'")
-        rows = np.arange(n)
+        rows, n_valid = np.arange(n), math.ceil(fraction * n)
         parts = train_test_split(
             rows,
             test_size=fraction,
-            stratify=strata(target, math.ceil(fraction * n)),
+            stratify=strata(target, min(n_valid, n - n_valid)),
             random_state=random_state,
         )
     else:
@@ -141,22 +141,22 @@ def folds(
     return parts
 
 
-def strata(target: NDArray[np.float64], n_drawn: int) -> NDArray[np.float64]:
+def strata(target: NDArray[np.float64], n_most: int) -> NDArray[np.float64]:
     """Return what to draw from in proportion: the classes, the rarest of them as one if need be.
 
-    A stratum must have two rows, and there can be no more strata than rows to draw.  The most
-    frequent class stays alone, and so do two classes.
+    A stratum must have two rows, and there may be `n_most` of them: as many as the smaller part has
+    rows.  The most frequent class stays alone, and so do two classes.
 
     Examples
     --------
     >>> import numpy as np
-    >>> strata(np.array([0.0, 0.0, 1.0, 2.0, 2.0, 3.0, 3.0, 3.0]), n_drawn=4)
+    >>> strata(np.array([0.0, 0.0, 1.0, 2.0, 2.0, 3.0, 3.0, 3.0]), n_most=4)
     array([1., 1., 1., 2., 2., 3., 3., 3.])
     """
     classes, counts = np.unique(target, return_counts=True)
     rarest = np.argsort(counts, kind="stable")
     n_small = 1 + int(np.searchsorted(np.cumsum(counts[rarest]), 2))  # to have two rows
-    n_merged = min(max(n_small, len(classes) - n_drawn + 1), len(classes) - 1)
+    n_merged = min(max(n_small, len(classes) - n_most + 1), len(classes) - 1)
     merged = classes[rarest[:n_merged]]
     return np.where(np.isin(target, merged), merged[:1], target) if n_merged > 1 else target
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sk_dynint import _matmul
-from sk_dynint._loss import BinaryCrossEntropy
+from sk_dynint._loss import loss_for
 from sk_dynint._module import CTRModule
 from sk_dynint.engine import KERNELS, Batch, Engine
 from sk_dynint.engine.kernels import _stack, find_kernel
@@ -205,10 +205,11 @@ def test_small_widths_are_padded(width, expected):
     assert padded(width) == expected
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("penalty", [0.0, 0.5])
 @pytest.mark.parametrize("key", KERNELS, ids=lambda key: f"{key[0].__name__}-{key[1]}")
-def test_every_registered_kernel_against_autograd(key, penalty, training):
+def test_every_registered_kernel_against_autograd(key, penalty, training, n_classes):
     """Through the engine, whatever mode the module is in and whether there is a penalty."""
     layer, device = key
     if device != "cpu" and not torch.cuda.is_available():
@@ -220,21 +221,22 @@ def test_every_registered_kernel_against_autograd(key, penalty, training):
         options = {k: v for k, v in options.items() if k in takes}
         return InteractionStack(n_fields, embedding_dim, layer=layer, n_subspaces=2, **options)
 
-    module = randomize(CTRModule((3, 40, 2), 4, make_body)).to(device)
+    base, loss = 0.0 if n_classes == 2 else [0.0] * n_classes, loss_for(n_classes)
+    module = randomize(CTRModule((3, 40, 2), 4, make_body, base_logit=base)).to(device)
     rng = np.random.default_rng(0)
     indices = np.column_stack([rng.integers(0, c, 300) for c in (3, 40, 2)])
     batch = Batch(
         torch.from_numpy(indices).to(device),
-        torch.from_numpy(rng.integers(0, 2, 300).astype(float)).to(device),
+        torch.from_numpy(rng.integers(0, n_classes, 300).astype(float)).to(device),
         torch.from_numpy(rng.uniform(0.5, 2, 300)).to(device),
     )
     module.train()
     logit = module(batch.indices)
-    loss = BinaryCrossEntropy()(logit, batch.target, batch.weight)
-    (loss + penalty * (batch.weight * module.penalty()).sum()).backward()
+    total = loss(logit, batch.target, batch.weight)
+    (total + penalty * (batch.weight * module.penalty()).sum()).backward()
     expected = [p.grad.to_dense() for p in module.parameters()]
     module.train(training)
-    found = Engine(module, penalty=penalty).gradients(batch)
+    found = Engine(module, loss=loss, penalty=penalty).gradients(batch)
     torch.testing.assert_close(found, logit.detach())
     for (name, p), gradient in zip(module.named_parameters(), expected, strict=True):
         torch.testing.assert_close(p.grad.to_dense(), gradient, msg=name)
