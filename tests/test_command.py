@@ -180,7 +180,9 @@ def test_more_than_two_classes(tmp_path, capsys):
     path, out = tmp_path / "clicks.csv", tmp_path / "p.parquet"
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"id": range(400), "a": rng.choice([*"xyz"], 400), "b": rng.random(400)})
-    frame.assign(click=frame["a"].map({"x": "no", "y": "yes", "z": "maybe"})).to_csv(path, index=False)
+    frame.assign(click=frame["a"].map({"x": "no", "y": "yes", "z": "maybe"})).to_csv(
+        path, index=False
+    )
     fit(path, tmp_path / "m", params=SMALL | {"max_epochs": 20})
     assert re.search(r"AUC 1\.0000, logloss 0\.\d+", capsys.readouterr().out)
     found = predict(tmp_path / "m", path, out, "--keep", "id")
