@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from sk_dynint._rows import Rows, encoder_for
+from sk_dynint._warnings import warnings_ignored
 from sk_dynint.preprocessing import FieldEncoder, find_crosses
 from sk_dynint.training import EncodedData
 
@@ -67,11 +68,12 @@ def _chosen(rows: Rows, valid: Rows | None, encoder: Any) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     alone = clone(encoder)
     options = {} if rows.weight is None else {"sample_weight": rows.weight}
-    indices = alone.fit_transform(rows.X, **options)
     confirming = None
-    if valid is not None:
-        weight = np.ones(len(valid.target)) if valid.weight is None else valid.weight
-        confirming = alone.transform(valid.X), valid.target, weight
+    with warnings_ignored():  # the encoder that is kept will warn
+        indices = alone.fit_transform(rows.X, **options)
+        if valid is not None:
+            weight = np.ones(len(valid.target)) if valid.weight is None else valid.weight
+            confirming = alone.transform(valid.X), valid.target, weight
     found = find_crosses(indices, rows.target, rows.weight, confirming=confirming)
     labels = alone._labels()
     return pd.DataFrame(
