@@ -21,10 +21,12 @@ X, y, p_true = make_ctr_classification(
 train, test = slice(0, 48_000), slice(48_000, None)
 
 # %%
+# One network each, on the columns alone, so that the layers are all that differs.
 rows = [("(true probabilities)", p_true[test], 0.0)]
 for variant in ("pin", "da", "dgp", "dwp"):
     start = time.perf_counter()
-    model = DynIntClassifier(variant, random_state=0).fit(X[train], y[train])
+    model = DynIntClassifier(variant, n_members=1, crosses=None, random_state=0)
+    model.fit(X[train], y[train])
     seconds = time.perf_counter() - start
     rows.append((variant, model.predict_proba(X[test])[:, 1], seconds))
 

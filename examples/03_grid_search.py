@@ -22,9 +22,9 @@ def add_route(X):
     return X.assign(route=X["origin"].astype("str") + "-" + X["dest"].astype("str"))
 
 
-pipeline = Pipeline(
-    [("route", FunctionTransformer(add_route)), ("model", DynIntClassifier(random_state=0))]
-)
+# One network is enough to choose by; the chosen parameters serve several.
+model = DynIntClassifier(n_members=1, random_state=0)
+pipeline = Pipeline([("route", FunctionTransformer(add_route)), ("model", model)])
 
 # %%
 grid = {

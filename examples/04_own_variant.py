@@ -35,7 +35,7 @@ X, y = make_ctr_classification(
 )
 train, test = slice(0, 24_000), slice(24_000, None)
 for variant, options in [("pin", None), (FieldGate, {"start": 1.0})]:
-    model = DynIntClassifier(variant, variant_params=options, random_state=0)
+    model = DynIntClassifier(variant, variant_params=options, n_members=1, random_state=0)
     model.fit(X[train], y[train])
     name = variant if isinstance(variant, str) else variant.__name__
     print(f"{name:10} test AUC {roc_auc_score(y[test], model.decision_function(X[test])):.4f}")
