@@ -166,7 +166,7 @@ class DynIntClassifier(BaseCTRClassifier):
         The crosses, a line each: the tuple of its columns, and whether it is `kept`.  With
         ``crosses="auto"`` all that were considered, in the order of their choice, with the mean
         logloss that each saved on the rows that chose it (`gain`) and on others (`confirmed`, with
-        its standard `error`, which it has to exceed).
+        its standard `error`): it is kept if `confirmed` exceeds `error` and half of `gain`.
     net_ : skorch.NeuralNet
         The trained net; ``net_.module_`` is the torch module.
     history_ : DataFrame

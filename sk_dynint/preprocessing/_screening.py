@@ -42,6 +42,9 @@ MAX_ROWS = 16_000, 100_000
 MAX_LEFT = 32
 """Pairs that are tried again after each choice."""
 
+MAX_REFUSED = 3
+"""Crosses that are not confirmed after which the search ends: one of many is confirmed by chance."""
+
 MIN_GAIN = 5e-4
 """Logloss that a cross has to save."""
 
@@ -59,8 +62,12 @@ class Candidate(NamedTuple):
 
     @property
     def is_kept(self) -> bool:
-        """Whether the other rows confirm the gain."""
-        return self.confirmed > self.error
+        """Whether the other rows confirm the gain, or half of it at least.
+
+        A much lower one tells that a cross stands for something that other rows do not have, as the
+        day of the month and the day of the week together tell the date, and later rows have others.
+        """
+        return self.confirmed > max(self.error, self.gain / 2)
 
 
 class _Rows(NamedTuple):
@@ -140,7 +147,8 @@ def find_crosses(
     varying = [j for j in range(indices.shape[1]) if indices[:, j].min() < indices[:, j].max()]
     left = [each.columns for each in _ranked(few, combinations(varying, 2))[:MAX_LEFT]]
     chosen: list[Candidate] = []
-    while left and sum(each.is_kept for each in chosen) < max_crosses:
+    n_kept = 0
+    while left and n_kept < max_crosses and len(chosen) - n_kept < MAX_REFUSED:
         best, *others = _ranked(rows, left)
         if best.gain < MIN_GAIN:
             break
@@ -149,6 +157,7 @@ def find_crosses(
         chosen.append(best)
         left = [each.columns for each in others]
         if best.is_kept:
+            n_kept += 1
             rows = _taken_in(rows, best.columns)
             if len(best.columns) < max_columns:
                 longer = {tuple(sorted({*best.columns, j})) for j in varying}

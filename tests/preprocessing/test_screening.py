@@ -94,6 +94,24 @@ def test_rows_of_the_caller_confirm():
     assert not found[0].is_kept
 
 
+def test_a_cross_that_tells_the_moment_is_refused():
+    """Two columns that name the day together; each day has a rate of its own, and so have later."""
+    rng = np.random.default_rng(0)
+    week, weekday = rng.integers(0, 40, 12_000), rng.integers(0, 7, 12_000)
+    late = week >= 30
+    rates = rng.normal(scale=1.5, size=(40, 7))
+    rates[30:] = 0.15 * rates[:10] + rng.normal(
+        scale=1.5, size=(10, 7)
+    )  # the week of another month
+    target = (rng.random(12_000) < sigmoid(rates[week, weekday])).astype(float)
+    indices = np.column_stack([week % 30, weekday, rng.integers(0, 5, 12_000)]).astype(np.int32)
+    later = indices[late], target[late], np.ones(late.sum())
+    found = find_crosses(indices[~late], target[~late], confirming=later)
+    assert found[0].columns == (0, 1)
+    assert found[0].gain > 0.05
+    assert not any(each.is_kept for each in found)
+
+
 def test_weights_are_copies():
     indices, target = make(pair, n=2_000)
     weighted = find_crosses(indices, target, np.full(2_000, 3.0))
