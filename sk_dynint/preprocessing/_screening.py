@@ -43,7 +43,7 @@ MAX_LEFT = 32
 """Pairs that are tried again after each choice."""
 
 MAX_REFUSED = 3
-"""Crosses that are not confirmed after which the search ends: one of many is confirmed by chance."""
+"""Crosses that are not confirmed, after which the search ends: of many, one is by chance."""
 
 MIN_GAIN = 5e-4
 """Logloss that a cross has to save."""
