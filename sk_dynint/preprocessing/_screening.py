@@ -10,6 +10,8 @@ has to tell something new, and crosses of one more column become candidates.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
 from typing import NamedTuple
 
@@ -70,8 +72,12 @@ class Candidate(NamedTuple):
         return self.confirmed > max(self.error, self.gain / 2)
 
 
-class _Rows(NamedTuple):
-    """Rows to try crosses on, with the logits that are known of them so far."""
+@dataclass(frozen=True)
+class _Rows:
+    """Rows to try crosses on, with the logits that are known of them so far.
+
+    What depends on the rows alone is computed once, for all crosses that are tried on them.
+    """
 
     indices: Indices
     fold: NDArray[np.intp]
@@ -84,21 +90,45 @@ class _Rows(NamedTuple):
         fold, weight = self.fold[:n], self.weight[:n]
         return _Rows(self.indices[:n], fold, weight, self.indicators[:, :n], self.logits[:, :n])
 
-    def losses(self, shifts: Floats | float = 0.0) -> Floats:
+    @cached_property
+    def chooses(self) -> NDArray[np.bool_]:
+        """Whether each row is of the folds that choose."""
+        return self.fold < N_FOLDS
+
+    @cached_property
+    def losses(self) -> Floats:
         """Loss of each row, its weight included, summed over the classes."""
-        logits = self.logits + shifts
-        return (np.logaddexp(0, logits) - self.indicators * logits).sum(axis=0) * self.weight
+        losses = np.logaddexp(0, self.logits) - self.indicators * self.logits
+        return losses.sum(axis=0) * self.weight
+
+    @cached_property
+    def teaching(self) -> Floats:
+        """Weight of each row as a teacher of others; rows that confirm teach nothing."""
+        return np.where(self.chooses, self.weight, 0.0)
+
+    @cached_property
+    def slopes(self) -> list[tuple[Floats, np.floating]]:
+        """For each class the slope of each row's loss, negated, and the mean curvature."""
+        slopes = []
+        for indicator, logits in zip(self.indicators, self.logits, strict=True):
+            probability = expit(logits)
+            curvature = np.average(probability * (1 - probability), weights=self.teaching)
+            slopes.append(((indicator - probability) * self.teaching, curvature))
+        return slopes
+
+    def shifted(self, shifts: Floats) -> _Rows:
+        """Return the same rows with other logits."""
+        return replace(self, logits=self.logits + shifts)
 
     def gain(self, shifts: Floats) -> float:
         """Mean loss that shifts save on the rows of the folds that choose."""
-        chooses = self.fold < N_FOLDS
-        saved = (self.losses() - self.losses(shifts))[chooses]
-        return float(saved.sum() / self.weight[chooses].sum())
+        saved = (self.losses - self.shifted(shifts).losses)[self.chooses]
+        return float(saved.sum() / self.weight[self.chooses].sum())
 
     def confirmed(self, shifts: Floats) -> tuple[float, float]:
         """Return the mean loss that shifts save on the other rows, and its standard error."""
-        confirms = (self.fold == N_FOLDS) & (self.weight > 0)
-        saved = (self.losses() - self.losses(shifts))[confirms]
+        confirms = ~self.chooses & (self.weight > 0)
+        saved = (self.losses - self.shifted(shifts).losses)[confirms]
         total = self.weight[confirms].sum()
         return float(saved.sum() / total), float(np.sqrt(len(saved)) * saved.std() / total)
 
@@ -174,13 +204,13 @@ def _additive(indices: Indices, target: Floats, weight: Floats, fold: NDArray[np
     rows = _Rows(indices, fold, weight, indicators, base)
     columns: list[Columns] = [(j,) for j in range(indices.shape[1])]
     features = np.stack([_shifts(rows, column) for column in columns], axis=2)
-    chooses = fold < N_FOLDS
+    some = rows.chooses
     models = [
-        LogisticRegression(max_iter=200).fit(z[chooses], y[chooses], weight[chooses])
+        LogisticRegression(max_iter=200).fit(z[some], y[some], weight[some])
         for z, y in zip(features, indicators, strict=True)
     ]
     logits = [m.decision_function(z) for m, z in zip(models, features, strict=True)]
-    rows = rows._replace(logits=np.stack(logits))
+    rows = replace(rows, logits=np.stack(logits))
     for candidate in _ranked(rows, columns):
         rows = _taken_in(rows, candidate.columns)
     return rows
@@ -192,7 +222,7 @@ def _taken_in(rows: _Rows, columns: Columns) -> _Rows:
         shifts = _shifts(rows, columns)
         if not rows.gain(shifts) > 0:
             break
-        rows = rows._replace(logits=rows.logits + shifts)
+        rows = rows.shifted(shifts)
     return rows
 
 
@@ -209,24 +239,18 @@ def _ranked(rows: _Rows, crosses: Iterable[Columns]) -> list[Candidate]:
 def _shifts(rows: _Rows, columns: Columns) -> Floats:
     """Return how other folds' rows of the same level would shift each logit, (n_classes, n).
 
-    One step of Newton's method for an offset of the level, from the present logits.  Rows that
-    confirm teach nothing.
+    One step of Newton's method for an offset of the level, from the present logits.
     """
     level, n_levels = _levels(rows.indices[:, columns])
     size, place = n_levels * (N_FOLDS + 1), level * (N_FOLDS + 1) + rows.fold
-    weight = np.where(rows.fold < N_FOLDS, rows.weight, 0.0)
 
     def others(values: Floats) -> Floats:
         sums = np.bincount(place, values, size).reshape(n_levels, -1)
         return sums.sum(axis=1, keepdims=True) - sums
 
-    number, shifts = others(weight) + SHRINKAGE, []
-    for indicator, logits in zip(rows.indicators, rows.logits, strict=True):
-        probability = expit(logits)
-        variance = np.average(probability * (1 - probability), weights=weight)
-        shift = others((indicator - probability) * weight) / (variance * number)
-        shifts.append(shift.clip(-MAX_SHIFT, MAX_SHIFT).ravel()[place])
-    return np.stack(shifts)
+    number = others(rows.teaching) + SHRINKAGE
+    shifts = [others(slope) / (curvature * number) for slope, curvature in rows.slopes]
+    return np.stack([shift.clip(-MAX_SHIFT, MAX_SHIFT).ravel()[place] for shift in shifts])
 
 
 def _levels(parts: Indices) -> tuple[NDArray[np.intp], int]:
