@@ -125,7 +125,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
             valid = None
             if X_val is not None:
                 valid = self._check_rows(X_val, y_val, sample_weight_val, self.classes_)
-            data, valid_data = self._encoded(rows, valid, random_state, fit=not warm)
+            data, valid_data = self._part_and_encode(rows, valid, random_state, fit=not warm)
             if warm:
                 self._renew_options()
             else:
@@ -227,7 +227,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
         rows, self.classes_ = Rows.checked(X, y, sample_weight, classes, groups)
         return rows
 
-    def _encoded(
+    def _part_and_encode(
         self, rows: Rows, valid: Rows | None, random_state: np.random.RandomState, *, fit: bool
     ) -> tuple[EncodedData | MemberData, EncodedData | MemberData | None]:
         """Set validation rows aside, unless there are some or none are wanted, and encode all.

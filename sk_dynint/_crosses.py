@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
@@ -66,14 +65,11 @@ def _chosen(rows: Rows, valid: Rows | None, encoder: Any) -> pd.DataFrame:
         or len(rows.target) < MIN_ROWS
     ):
         return pd.DataFrame(columns=columns)
-    alone = clone(encoder)
-    options = {} if rows.weight is None else {"sample_weight": rows.weight}
-    confirming = None
+    alone, confirming = clone(encoder), None
     with warnings_ignored():  # the encoder that is kept will warn
-        indices = alone.fit_transform(rows.X, **options)
+        indices = rows.fit_transform(alone)
         if valid is not None:
-            weight = np.ones(len(valid.target)) if valid.weight is None else valid.weight
-            confirming = alone.transform(valid.X), valid.target, weight
+            confirming = alone.transform(valid.X), valid.target, valid.weights()
     found = find_crosses(indices, rows.target, rows.weight, confirming=confirming)
     labels = alone._labels()
     return pd.DataFrame(

@@ -141,12 +141,20 @@ class Rows(NamedTuple):
         """
         raw = not isinstance(self.X, EncodedData)
         if fit and raw and not isinstance(encoder, FrozenEstimator):
-            options = {} if self.weight is None else {"sample_weight": self.weight}
-            data = EncodedData(encoder.fit_transform(self.X, self.target, **options))
+            data = EncodedData(self.fit_transform(encoder))
         else:
             data = encode(self.X, encoder)
-        weight = np.ones(len(data)) if self.weight is None else self.weight
-        return data.with_target(self.target, weight * class_weight[self.target.astype(int)])
+        weight = self.weights() * class_weight[self.target.astype(int)]
+        return data.with_target(self.target, weight)
+
+    def fit_transform(self, encoder: Any) -> Any:
+        """Fit an encoder to the rows; return their field indices."""
+        options = {} if self.weight is None else {"sample_weight": self.weight}
+        return encoder.fit_transform(self.X, self.target, **options)
+
+    def weights(self) -> NDArray[np.float64]:
+        """Return the weights; rows without weights have weight 1."""
+        return np.ones(len(self.target)) if self.weight is None else self.weight
 
 
 def plain_labels(y: Any) -> NDArray[Any]:
