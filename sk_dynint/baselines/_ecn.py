@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -73,10 +73,13 @@ class LowCostGate(nn.Module):
         return norm(c) if self.second_half == "norm" else c * torch.relu(norm(c))
 
 
-class CrossNetwork(nn.Module):
+class CrossNetwork(Body):
     r"""Cross layers with low-cost gates, and an output unit.
 
     .. math:: x_{l+1} = a_l \circ g_l(x_l) + x_l
+
+    with a_l = x_l in the exponential network, a polynomial of degree 2^L of the embedding, and
+    a_l = x_0 in the linear one, of degree L + 1.
 
     Parameters
     ----------
@@ -84,9 +87,6 @@ class CrossNetwork(nn.Module):
         F and D.
     n_layers : int, default=3
         L, number of cross layers.
-    exponential : bool, default=True
-        Whether a_l is x_l, which makes a polynomial of degree 2^L of the embedding, or x_0, which
-        makes one of degree L + 1.
     n_heads : int, default=1
         H, parts of an embedding vector that share all weights; the logit is the mean of theirs.
     second_half, batch_norm
@@ -99,13 +99,14 @@ class CrossNetwork(nn.Module):
     Shape: (B, F, D) -> (B,).
     """
 
+    exponential: ClassVar[bool]
+
     def __init__(
         self,
         n_fields: int,
         embedding_dim: int,
         *,
         n_layers: int = 3,
-        exponential: bool = True,
         n_heads: int = 1,
         second_half: SecondHalf = "affine",
         dropout: float = 0.0,
@@ -117,7 +118,6 @@ class CrossNetwork(nn.Module):
         if n_heads < 1 or embedding_dim % n_heads:
             raise ValueError(f"{n_heads=!r}; it must divide {embedding_dim=}")
         self.n_heads = n_heads
-        self.exponential = exponential
         n_second = n_fields * (embedding_dim // n_heads // 2)
         width = n_fields * embedding_dim // n_heads
         self.gates = nn.ModuleList(
@@ -142,7 +142,7 @@ class CrossNetwork(nn.Module):
         return torch.cat([half.flatten(2) for half in heads.tensor_split(2, -1)], -1)
 
 
-class ExponentialCrossNetwork(Body):
+class ExponentialCrossNetwork(CrossNetwork):
     r"""Exponential cross network: explicit interactions up to order 2^L.
 
     .. math::
@@ -152,11 +152,7 @@ class ExponentialCrossNetwork(Body):
 
     Parameters
     ----------
-    n_fields, embedding_dim : int
-        F and D.
-    n_layers : int, default=3
-        L, number of cross layers.
-    n_heads, second_half, dropout, batch_norm
+    n_fields, embedding_dim, n_layers, n_heads, second_half, dropout, batch_norm
         See :class:`CrossNetwork`.
 
     Notes
@@ -178,28 +174,20 @@ class ExponentialCrossNetwork(Body):
     KDD 2026 (arXiv 2407.13349).
     """
 
-    def __init__(
-        self,
-        n_fields: int,
-        embedding_dim: int,
-        *,
-        n_layers: int = 3,
-        n_heads: int = 1,
-        second_half: SecondHalf = "affine",
-        dropout: float = 0.0,
-        batch_norm: bool = False,
-    ) -> None:
-        super().__init__()
-        self.network = CrossNetwork(
-            n_fields,
-            embedding_dim,
-            n_layers=n_layers,
-            n_heads=n_heads,
-            second_half=second_half,
-            dropout=dropout,
-            batch_norm=batch_norm,
-        )
+    exponential = True
 
-    def forward(self, embedding: Tensor) -> Tensor:
-        """Logit of each embedding."""
-        return self.network(embedding)
+
+class LinearCrossNetwork(CrossNetwork):
+    """Linear cross network, the half of "fcn" that has interactions up to order L + 1.
+
+    Parameters
+    ----------
+    n_fields, embedding_dim, n_layers, n_heads, second_half, dropout, batch_norm
+        See :class:`CrossNetwork`.
+
+    Notes
+    -----
+    Shape: (B, F, D) -> (B,).
+    """
+
+    exponential = False

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from sk_dynint.baselines._ecn import CrossNetwork, SecondHalf
+from sk_dynint.baselines._ecn import ExponentialCrossNetwork, LinearCrossNetwork, SecondHalf
 from sk_dynint.baselines._members import MeanBody, tri_bce
 
 
@@ -61,17 +61,13 @@ class FusingCrossNetwork(MeanBody):
         n_linear = n_layers if n_linear_layers is None else n_linear_layers
         if n_linear < 1:
             raise ValueError(f"{n_linear_layers=!r}; it must be None or at least 1")
-        make = partial(
-            CrossNetwork,
-            n_fields,
-            embedding_dim,
-            n_heads=n_heads,
-            second_half=second_half,
-            dropout=dropout,
-            batch_norm=batch_norm,
-        )
-        self.exponential = make(n_layers=n_layers)
-        self.linear = make(n_layers=n_linear, exponential=False)
+        sizes = n_fields, embedding_dim
+        options: dict[str, Any] = {
+            **{"n_heads": n_heads, "second_half": second_half},
+            **{"dropout": dropout, "batch_norm": batch_norm},
+        }
+        self.exponential = ExponentialCrossNetwork(*sizes, n_layers=n_layers, **options)
+        self.linear = LinearCrossNetwork(*sizes, n_layers=n_linear, **options)
         self.has_auxiliary = tri_bce
 
     def members(self, embedding: Tensor) -> Tensor:

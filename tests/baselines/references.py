@@ -235,8 +235,7 @@ def cross_network(p, E, n_layers, exponential=True, n_heads=1, second_half="affi
 
 
 def ecn(p, E, n_layers=3, n_heads=1, second_half="affine"):
-    network = part(p, "network")
-    return cross_network(network, E, n_layers, n_heads=n_heads, second_half=second_half)
+    return cross_network(p, E, n_layers, n_heads=n_heads, second_half=second_half)
 
 
 def fcn_members(p, E, n_layers=3, n_linear_layers=None, n_heads=1, second_half="affine"):
