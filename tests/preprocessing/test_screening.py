@@ -112,7 +112,7 @@ def test_a_cross_that_tells_the_moment_is_refused():
     assert not any(each.is_kept for each in found)
 
 
-def test_weights_are_copies():
+def test_equal_weights_choose_the_same_cross():
     indices, target = make(pair, n=2_000)
     weighted = find_crosses(indices, target, np.full(2_000, 3.0))
     assert weighted[0].columns == find_crosses(indices, target)[0].columns

@@ -97,9 +97,7 @@ def test_parts_set_aside_are_disjoint_and_alike(how):
 def test_more_members_than_parts_begin_again():
     target = np.arange(100) % 2.0
     parts = folds(target, "random", 0.25, None, np.random.RandomState(0), 6)
-    assert [len(part.valid) for part in parts] == [25] * 6 or all(
-        24 <= len(part.valid) <= 26 for part in parts
-    )
+    assert all(24 <= len(part.valid) <= 26 for part in parts)
     assert set(parts[0].valid) & set(parts[4].valid)
 
 
@@ -175,12 +173,12 @@ class TestClassifier:
         with pytest.raises(ValueError, match="n_members=3, but this estimator was first fitted"):
             warm.set_params(n_members=3).fit(X, y)
 
-    def test_few_rows_are_taken_whole(self):
-        X, y = make_clicks(100)
-        weighted = fast(n_members=2).fit(X, y, sample_weight=np.full(100, 2.0))
-        repeated = fast(n_members=2, batch_size="auto").fit(
-            X.loc[np.repeat(X.index, 1)], y, sample_weight=np.full(100, 2.0)
-        )
+    def test_of_few_rows_a_weight_is_copies(self):
+        X, y = make_clicks(50)
+        params = {"n_members": 2, "batch_size": "auto"}
+        weighted = fast(**params).fit(X, y, sample_weight=np.full(50, 2.0))
+        copies = X.index.repeat(2)
+        repeated = fast(**params).fit(X.loc[copies], y[copies])
         np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X))
 
     @pytest.mark.parametrize("model", ["dnn", "fm"])
