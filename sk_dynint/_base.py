@@ -15,12 +15,13 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from sk_dynint._body import Body
 from sk_dynint._continuing import check_unchanged, fixed_parameters, unchanged_on_failure
 from sk_dynint._crosses import encoder_with_crosses
+from sk_dynint._interpolation import knots_by_scale
 from sk_dynint._loss import Loss, loss_for
 from sk_dynint._names import check_names, checked_params, refuse_arguments
 from sk_dynint._parameters import CONSTRAINTS
 from sk_dynint._process import no_fork, resolve_device, seeded
 from sk_dynint._rows import Rows, check_columns, encode
-from sk_dynint._validation import Split, warn_of_order
+from sk_dynint._validation import warn_of_order
 from sk_dynint._versioned import Versioned
 from sk_dynint._warnings import warnings_ignored
 from sk_dynint.optim import FALLBACK, OPTIMIZER_DEFAULTS, OPTIMIZERS, OptimizerPolicy
@@ -50,6 +51,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
     _built_with: dict[str, Any]
     n_members: int = 1
     crosses: Any = None
+    n_knots: Any = None
     orthogonal_penalty: float = 0.0
     _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
 
@@ -205,6 +207,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
         """Build body and optimizer once on an empty problem, so that invalid options fail early."""
         make_body = self._make_body()
         check_callbacks(self.callbacks)
+        knots_by_scale(self.n_knots)
         device = resolve_device(self.device)
         self._optimizer_policy().check(device)
         # Warnings about one field mean nothing.
@@ -237,7 +240,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
         """
         sets_aside = valid is None and self._wants_validation(len(rows.target))
         options = self.validation, self.validation_fraction, random_state
-        parts: list[Split] = []
+        parts = None
         if sets_aside and self.n_members > 1 and self.validation != "last":
             parts = rows.folds(*options, self.n_members)
         elif sets_aside:
@@ -259,8 +262,9 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
 
     def _wants_validation(self, n_samples: int) -> bool:
         """Whether to set validation rows aside."""
-        is_auto = self.early_stopping == "auto"
-        return n_samples > FULL_BATCH_MAX_ROWS if is_auto else bool(self.early_stopping)
+        if self.early_stopping == "auto":
+            return n_samples > FULL_BATCH_MAX_ROWS
+        return bool(self.early_stopping)
 
     def _make_net(
         self,
@@ -278,6 +282,8 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
             "base_logit": self._loss.base_logit(data.targets(), data.weights()),
             "init_std": self._init_std(),
             "oov": self.oov,
+            "positions": getattr(self.encoder_, "positions_", None),
+            "n_knots": knots_by_scale(self.n_knots),
         }
         self._built_with = fixed_parameters(self)
         return CTRNet.built(
@@ -341,13 +347,9 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
     ) -> Schedule:
         """Decide how long to train; `fits` as opposed to `partial_fit`."""
         takes_all = fits and self._takes_all(n_samples)
-        return Schedule.planned(
-            n_samples,
-            n_samples if takes_all else self._batch_size(n_samples),
-            passes or self.max_epochs,
-            self.eval_every,
-            validates=validates,
-        )
+        size = n_samples if takes_all else self._batch_size(n_samples)
+        passes = passes or self.max_epochs
+        return Schedule.planned(n_samples, size, passes, self.eval_every, validates=validates)
 
     def _train(
         self,
@@ -446,8 +448,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
         ndarray of shape (n_samples,)
             Labels out of ``classes_``.
         """
-        logits = self.decision_function(X)
-        return self.classes_[self._loss.predict(logits)]
+        return self.classes_[self._loss.predict(self.decision_function(X))]
 
     # ---------------------------------------------------------------- protocol
 

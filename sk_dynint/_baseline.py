@@ -150,6 +150,9 @@ class BaselineClassifier(BaseCTRClassifier):
         D, length of the vector of a level; "lr" has none.
     embedding_init_std : float, default=None
         Standard deviation of the table's normal start; None means 0.1/√D, and 0 for "lr".
+    n_knots : int, tuple of int or None, default=None
+        Knots of piecewise-linear vectors of numbers, see :class:`DynIntClassifier`; None: bins
+        alone.
     oov : {"train", "zero"}, default="train"
         What index 0 (rare or unseen) and 1 (missing) mean: rows of the table like any other, or
         the zero vector as in the authors' code.
@@ -303,6 +306,7 @@ class BaselineClassifier(BaseCTRClassifier):
         n_members: int = 1,
         embedding_dim: int = 8,
         embedding_init_std: float | None = None,
+        n_knots: int | tuple[int, ...] | None = None,
         oov: Literal["train", "zero"] = "train",
         categorical_features: str | ArrayLike | None = None,
         crosses: list[tuple[Hashable, ...]] | Literal["auto"] | None = None,
@@ -339,6 +343,7 @@ class BaselineClassifier(BaseCTRClassifier):
         self.n_members = n_members
         self.embedding_dim = embedding_dim
         self.embedding_init_std = embedding_init_std
+        self.n_knots = n_knots
         self.oov = oov
         self.categorical_features = categorical_features
         self.crosses = crosses

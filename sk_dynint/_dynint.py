@@ -75,6 +75,11 @@ class DynIntClassifier(BaseCTRClassifier):
     embedding_init_std : float, default=None
         Standard deviation of the table's normal start; None means 0.1/√D, a tenth of the authors':
         with that the early model is nearly linear, and overfits rare levels less.
+    n_knots : int, tuple of int or None, default=(4, 16)
+        Knots of the piecewise-linear vectors of numbers, for each scale.  The vector of a number is
+        that of its bin, and for each scale the one between the two nearest knots, which are at
+        equal distances in the order of the values: neighbouring bins have that in common, and
+        learn it from more rows.  Numbers with no more bins than knots have none.  None: bins alone.
     oov : {"train", "zero"}, default="train"
         What index 0 (rare or unseen) and 1 (missing) mean: rows of the table like any other, or
         the zero vector as in the authors' code.
@@ -234,6 +239,7 @@ class DynIntClassifier(BaseCTRClassifier):
         n_members: int = 4,
         embedding_dim: int = 8,
         embedding_init_std: float | None = None,
+        n_knots: int | tuple[int, ...] | None = (4, 16),
         oov: Literal["train", "zero"] = "train",
         categorical_features: str | ArrayLike | None = None,
         crosses: list[tuple[Hashable, ...]] | Literal["auto"] | None = "auto",
@@ -270,6 +276,7 @@ class DynIntClassifier(BaseCTRClassifier):
         self.n_members = n_members
         self.embedding_dim = embedding_dim
         self.embedding_init_std = embedding_init_std
+        self.n_knots = n_knots
         self.oov = oov
         self.categorical_features = categorical_features
         self.crosses = crosses

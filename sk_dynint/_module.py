@@ -7,10 +7,12 @@ from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sk_dynint._body import Body
+from sk_dynint._interpolation import PiecewiseLinear
 
 
 class FieldEmbedding(nn.Module):
@@ -29,6 +31,11 @@ class FieldEmbedding(nn.Module):
         zero vector as in the authors' code.
     sparse : bool, default=True
         Whether the gradient is a sparse tensor of the batch's rows.
+    positions : sequence of (array-like of shape (cardinality,) or None), default=None
+        Where the bins of numeric fields stand, see :class:`PiecewiseLinear`.
+    n_knots : sequence of int, default=()
+        Numbers of knots of the piecewise-linear vectors that are added to the rows of numeric
+        fields; without any, there are the rows alone.
 
     Notes
     -----
@@ -36,6 +43,7 @@ class FieldEmbedding(nn.Module):
     """
 
     offsets: Tensor
+    places: Tensor
 
     def __init__(
         self,
@@ -45,6 +53,8 @@ class FieldEmbedding(nn.Module):
         init_std: float | None = None,
         oov: Literal["train", "zero"] = "train",
         sparse: bool = True,
+        positions: Sequence[ArrayLike | None] | None = None,
+        n_knots: Sequence[int] = (),
     ) -> None:
         super().__init__()
         sizes = torch.as_tensor(cardinalities, dtype=torch.int64)
@@ -55,6 +65,22 @@ class FieldEmbedding(nn.Module):
         self.sparse = sparse
         std = embedding_dim**-0.5 if init_std is None else init_std
         self.weight = nn.Parameter(std * torch.randn(int(sizes.sum()), embedding_dim))
+        self.numeric = None
+        if positions is not None and n_knots:
+            numeric = PiecewiseLinear(positions, n_knots, embedding_dim, std)
+            if len(numeric.fields):
+                self.numeric = numeric
+                self.register_buffer("places", self._places(sizes), persistent=False)
+
+    def _places(self, sizes: Tensor) -> Tensor:
+        """Return where each row of the table has its piecewise-linear vector; most have none."""
+        assert self.numeric is not None
+        n_vectors = self.numeric.basis[:, :, 0].numel()
+        places = torch.full((int(sizes.sum()),), n_vectors, dtype=torch.int32)
+        for field, start in zip(self.numeric.fields, self.numeric.starts, strict=True):
+            first, size = int(self.offsets[field]), int(sizes[field])
+            places[first : first + size] = torch.arange(size) + start
+        return places
 
     def forward(self, X: Tensor) -> Tensor:
         """Look up the rows of ``X`` (B, F)."""
@@ -62,6 +88,8 @@ class FieldEmbedding(nn.Module):
         if self.sparse and torch.is_grad_enabled():
             rows = rows.long()  # sparse gradients support int64 indices only
         embedding = functional.embedding(rows, self.weight, sparse=self.sparse)
+        if self.numeric is not None:
+            embedding.index_add_(1, self.numeric.fields, self.numeric(X))
         if self.oov == "zero":
             embedding = embedding * (X > 1).unsqueeze(-1)
         return embedding
@@ -69,6 +97,9 @@ class FieldEmbedding(nn.Module):
     @torch.no_grad()
     def set_gradient(self, rows: Tensor, values: Tensor) -> None:
         """Set the gradient of the table: `values` in distinct, rising `rows`, zero elsewhere."""
+        if self.numeric is not None and self.numeric.knots.requires_grad:
+            places = self.places.index_select(0, rows).long()
+            self.numeric.knots.grad = self.numeric.gradient(places, values)
         if not self.weight.requires_grad:
             return
         if self.oov == "zero":
@@ -141,7 +172,7 @@ class CTRModule(nn.Module):
     base_logit : float or array-like of shape (C,), default=0.0
         Initial bias, see ``base_logit`` of the losses.  An array asks for a logit, with a body of
         its own, for each of its entries.
-    init_std, oov, sparse
+    **options
         See :class:`FieldEmbedding`.
 
     Notes
@@ -149,8 +180,8 @@ class CTRModule(nn.Module):
     Shape: (B, F) int -> (B,), or (B, C).  Logits, not probabilities.
     """
 
-    table_names: ClassVar = ("embedding.weight", "first_order.weight")
-    """Names of the parameters that have a row for each index; `first_order` may be absent."""
+    table_names: ClassVar = ("embedding.*", "first_order.*")
+    """Patterns of the names of the parameters that have a row for each index or knot."""
 
     def __init__(
         self,
@@ -160,18 +191,19 @@ class CTRModule(nn.Module):
         *,
         base_logit: float | Sequence[float] = 0.0,
         init_std: float | None = None,
-        oov: Literal["train", "zero"] = "train",
-        sparse: bool = True,
+        **options: Any,
     ) -> None:
         super().__init__()
-        table = partial(FieldEmbedding, cardinalities, oov=oov, sparse=sparse)
-        self.embedding = table(embedding_dim, init_std=init_std)
+        table = partial(FieldEmbedding, cardinalities, **options)
+        self.embedding = table(embedding_dim=embedding_dim, init_std=init_std)
         bias = torch.tensor(base_logit, dtype=torch.get_default_dtype())
         sizes = len(cardinalities), embedding_dim
         self.body = ClassBodies(make_body(*sizes) for _ in bias) if bias.ndim else make_body(*sizes)
         if bias.ndim and not self.body.shared_table:
-            self.embedding = table(embedding_dim * len(bias), init_std=init_std)
-        self.first_order = table(bias.numel(), init_std=0.0) if self.body.first_order else None
+            self.embedding = table(embedding_dim=embedding_dim * len(bias), init_std=init_std)
+        self.first_order = None
+        if self.body.first_order:
+            self.first_order = table(embedding_dim=bias.numel(), init_std=0.0)
         self.bias = nn.Parameter(bias)
 
     def forward(self, X: Tensor) -> Tensor:

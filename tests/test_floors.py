@@ -23,6 +23,7 @@ FLOORS = {
     "_version": 0,
     "_archive": 0,
     # Leaves.
+    "_interpolation": 0,
     "_module": 1,
     "_loss": 1,
     "_validation": 1,
@@ -59,7 +60,17 @@ FLOORS = {
 }
 NO_TORCH = {"preprocessing", "datasets", "sources", "_warnings"}
 ONLY_TENSORS = {
-    *("_body", "_matmul", "_process", "_module", "interactions", "baselines", "optim", "engine"),
+    *(
+        "_body",
+        "_matmul",
+        "_process",
+        "_interpolation",
+        "_module",
+        "interactions",
+        "baselines",
+        "optim",
+        "engine",
+    ),
 }
 
 
@@ -235,8 +246,8 @@ OWNERS = {
     "binary_cross_entropy_with_logits": {"_loss.py"},
     "cross_entropy": {"_loss.py"},
     "expit": {"_loss.py", "datasets/_truth.py", "preprocessing/_screening.py"},
-    "'first_order.weight'": {"_module.py"},
-    "'embedding.weight'": {"_module.py"},
+    "'first_order.*'": {"_module.py"},
+    "'embedding.*'": {"_module.py"},
 }
 """Name or string -> files that may use it: torch's threads, the cross-entropy and its link, and the
 names of the tables each have one owner (synthetic data has a true probability of its own, and the

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatch
 from os import PathLike
 from time import perf_counter
 from typing import Any
@@ -220,7 +221,7 @@ def _count_parameters(model: Any) -> dict[str, float]:
     if module is not None:
         counts = dict.fromkeys(counts, 0.0)
         for name, weights in module.named_parameters():
-            is_table = name in module.table_names
+            is_table = any(fnmatch(name, pattern) for pattern in module.table_names)
             counts[f"n_parameters_{'embedding' if is_table else 'other'}"] += weights.numel()
     return counts
 

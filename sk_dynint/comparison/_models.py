@@ -19,10 +19,12 @@ from ._references import CatBoost, HistGradientBoosting, LightGBM, OneHotLogisti
 _LIBRARIES = ("lightgbm", "catboost")
 """Models that need the library of the same name; the extra `bench` installs them."""
 
+_ALONE: dict[str, Any] = {"n_members": 1, "crosses": None, "n_knots": None}
+
 MODELS: dict[str, Callable[..., BaseEstimator]] = {
     "dynint": DynIntClassifier,
-    # One network on the columns alone, as the competitors are.
-    **{name: partial(DynIntClassifier, name, n_members=1, crosses=None) for name in VARIANTS},
+    # One network on the columns alone, numbers in bins, as the competitors are.
+    **{name: partial(DynIntClassifier, name, **_ALONE) for name in VARIANTS},
     **{name: partial(BaselineClassifier, model=name) for name in BASELINES},
     "lightgbm": LightGBM,
     "catboost": CatBoost,

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ._columns import Distinct
-from ._field import MISSING, Field, Indices
+from ._field import FIRST_KEPT, MISSING, Field, Indices
 
 Floats = NDArray[np.float64]
 
@@ -85,6 +85,12 @@ class NumericField(Field):
         if not is_beyond.any():
             return 0
         return int(np.count_nonzero(np.append(is_beyond, False)[distinct.codes]))
+
+    def positions(self) -> Floats:
+        """Return the share of the values below the middle of each bin; NaN for index 0 and 1."""
+        counts = self.counts[FIRST_KEPT:]
+        shares = (np.cumsum(counts) - counts / 2) / max(counts.sum(), 1)
+        return np.concatenate([[np.nan, np.nan], shares])
 
     def decode(self, indices: NDArray[np.integer]) -> Any:
         """Return a value that stands for each index: the middle of what its bin met."""

@@ -98,6 +98,9 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
         For each field the level (or the least and the greatest value of the bin) and the
         weighted count of each index. The level of a cross is a tuple of levels and intervals, in
         the order of the columns. Built when asked for.
+    positions_ : list of ndarray of shape (cardinality,) or None
+        Where the bins of each numeric field stand between 0 and 1: the share of its values below
+        the middle of the bin. NaN for indices 0 and 1; None for fields of levels.
     counts_ : list of Counts
         How often each value of each column occurred, with ``keep_counts=True``. Counts of two parts
         can be added.
@@ -519,6 +522,13 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
         for cross in self._crosses:
             frames += cross.to_frames(self._fields)
         return frames
+
+    @property
+    def positions_(self) -> list[NDArray[np.float64] | None]:
+        """Where the bins of each numeric field stand between 0 and 1."""
+        statistics = [cross.statistics for cross in self._crosses]
+        fields = [*self._fields, *(field for own in statistics for field in (None, *own))]
+        return [f.positions() if isinstance(f, NumericField) else None for f in fields]
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
