@@ -151,8 +151,10 @@ class BaselineClassifier(BaseCTRClassifier):
     embedding_init_std : float, default=None
         Standard deviation of the table's normal start; None means 0.1/√D, and 0 for "lr".
     n_knots : int, tuple of int or None, default=None
-        Knots of piecewise-linear vectors of numbers, see :class:`DynIntClassifier`; None: bins
-        alone.
+        Knots of the piecewise-linear vectors of numbers, for each scale.  The vector of a number is
+        that of its bin, and for each scale the one between the two nearest knots, which are at
+        equal distances in the order of the values: neighbouring bins have that in common, and
+        learn it from more rows.  Numbers with no more bins than knots have none.  None: bins alone.
     oov : {"train", "zero"}, default="train"
         What index 0 (rare or unseen) and 1 (missing) mean: rows of the table like any other, or
         the zero vector as in the authors' code.
