@@ -62,7 +62,7 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
         - "auto": "winner" for columns that look like counts (whole numbers, more than `n_bins`
           distinct ones of which at most 8 negative, 99th percentile at least 10 times the
           median), "quantile" for the others.
-    n_bins : int, default=32
+    n_bins : int, default=64
         Number of quantile bins to aim at. Bins may be fewer, if there are fewer values, and
         somewhat more, if some values are heavy.
     min_count : float, default=2
@@ -234,7 +234,7 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
         *,
         categorical_features: str | ArrayLike = "from_dtype",
         binning: str | Mapping[Any, str] = "quantile",
-        n_bins: int = 32,
+        n_bins: int = 64,
         min_count: float = 2,
         threshold_numeric: bool = False,
         keep_counts: bool = False,

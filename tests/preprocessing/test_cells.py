@@ -276,7 +276,7 @@ def test_identifiers_in_bins_are_told(numbers):
     X = pd.DataFrame(
         {
             "userId": rng.integers(0, 671, 5000),
-            "movie_id": rng.integers(0, 60, 5000) * 1000,
+            "movie_id": rng.integers(0, 80, 5000) * 1000,
             "row": np.arange(5000),
             "age": rng.integers(18, 90, 5000),
             "clicks": np.floor(np.exp(rng.normal(2, 1.5, 5000))),
@@ -285,8 +285,8 @@ def test_identifiers_in_bins_are_told(numbers):
         }
     ).astype(numbers)
     told = (
-        r"columns \['userId', 'movie_id', 'row'\] hold whole numbers with 671 and 60 and 5,000 "
-        "values and were put in 32 bins; if they are identifiers, name them in categorical_features"
+        r"columns \['userId', 'movie_id', 'row'\] hold whole numbers with 671 and 80 and 5,000 "
+        "values and were put in 64 bins; if they are identifiers, name them in categorical_features"
     )
     for fit in (FieldEncoder().fit, FieldEncoder().fit_transform):
         with pytest.warns(UserWarning, match=told):
