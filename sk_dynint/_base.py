@@ -15,12 +15,12 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from sk_dynint._body import Body
 from sk_dynint._continuing import check_unchanged, fixed_parameters, unchanged_on_failure
 from sk_dynint._crosses import encoder_with_crosses
-from sk_dynint._interpolation import knots_by_scale
 from sk_dynint._loss import Loss, loss_for
 from sk_dynint._names import check_names, checked_params, refuse_arguments
 from sk_dynint._parameters import CONSTRAINTS
 from sk_dynint._process import no_fork, resolve_device, seeded
 from sk_dynint._rows import Rows, check_columns, encode
+from sk_dynint._shared import Shared, knots_by_scale
 from sk_dynint._validation import warn_of_order
 from sk_dynint._versioned import Versioned
 from sk_dynint._warnings import warnings_ignored
@@ -52,6 +52,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
     n_members: int = 1
     crosses: Any = None
     n_knots: Any = None
+    popularity: float = 0.0
     orthogonal_penalty: float = 0.0
     _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
 
@@ -282,8 +283,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
             "base_logit": self._loss.base_logit(data.targets(), data.weights()),
             "init_std": self._init_std(),
             "oov": self.oov,
-            "positions": getattr(self.encoder_, "positions_", None),
-            "n_knots": knots_by_scale(self.n_knots),
+            "shared": Shared.of(self.encoder_, self.n_knots, self.popularity),
         }
         self._built_with = fixed_parameters(self)
         return CTRNet.built(

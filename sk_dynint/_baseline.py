@@ -155,6 +155,12 @@ class BaselineClassifier(BaseCTRClassifier):
         that of its bin, and for each scale the one between the two nearest knots, which are at
         equal distances in the order of the values: neighbouring bins have that in common, and
         learn it from more rows.  Numbers with no more bins than knots have none.  None: bins alone.
+    popularity : float, default=0.0
+        Strength of what the levels of a categorical column share by how frequent they are: to the
+        vector of a level are added parts of two vectors of the column, one for its rarest and one
+        for its most frequent levels, times this number over the square root of the number of
+        fields.  A level that few rows have, or none, starts from what others of its kind have
+        learnt.  0: each level for itself.
     oov : {"train", "zero"}, default="train"
         What index 0 (rare or unseen) and 1 (missing) mean: rows of the table like any other, or
         the zero vector as in the authors' code.
@@ -309,6 +315,7 @@ class BaselineClassifier(BaseCTRClassifier):
         embedding_dim: int = 8,
         embedding_init_std: float | None = None,
         n_knots: int | tuple[int, ...] | None = None,
+        popularity: float = 0.0,
         oov: Literal["train", "zero"] = "train",
         categorical_features: str | ArrayLike | None = None,
         crosses: list[tuple[Hashable, ...]] | Literal["auto"] | None = None,
@@ -346,6 +353,7 @@ class BaselineClassifier(BaseCTRClassifier):
         self.embedding_dim = embedding_dim
         self.embedding_init_std = embedding_init_std
         self.n_knots = n_knots
+        self.popularity = popularity
         self.oov = oov
         self.categorical_features = categorical_features
         self.crosses = crosses

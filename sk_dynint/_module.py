@@ -7,12 +7,11 @@ from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sk_dynint._body import Body
-from sk_dynint._interpolation import PiecewiseLinear
+from sk_dynint._shared import Shared
 
 
 class FieldEmbedding(nn.Module):
@@ -31,11 +30,8 @@ class FieldEmbedding(nn.Module):
         zero vector as in the authors' code.
     sparse : bool, default=True
         Whether the gradient is a sparse tensor of the batch's rows.
-    positions : sequence of (array-like of shape (cardinality,) or None), default=None
-        Where the bins of numeric fields stand, see :class:`PiecewiseLinear`.
-    n_knots : sequence of int, default=()
-        Numbers of knots of the piecewise-linear vectors that are added to the rows of numeric
-        fields; without any, there are the rows alone.
+    shared : Shared, default=None
+        What is added to the rows: what indices of a field have in common.
 
     Notes
     -----
@@ -53,8 +49,7 @@ class FieldEmbedding(nn.Module):
         init_std: float | None = None,
         oov: Literal["train", "zero"] = "train",
         sparse: bool = True,
-        positions: Sequence[ArrayLike | None] | None = None,
-        n_knots: Sequence[int] = (),
+        shared: Shared | None = None,
     ) -> None:
         super().__init__()
         sizes = torch.as_tensor(cardinalities, dtype=torch.int64)
@@ -65,12 +60,11 @@ class FieldEmbedding(nn.Module):
         self.sparse = sparse
         std = embedding_dim**-0.5 if init_std is None else init_std
         self.weight = nn.Parameter(std * torch.randn(int(sizes.sum()), embedding_dim))
-        self.numeric = None
-        if positions is not None and n_knots:
-            numeric = PiecewiseLinear(positions, n_knots, embedding_dim, std)
-            if len(numeric.fields):
-                self.numeric = numeric
-                self.register_buffer("places", self._places(sizes), persistent=False)
+        shared = shared or Shared()
+        self.numeric = shared.numeric(embedding_dim, std)
+        self.frequency = shared.frequency(cardinalities, embedding_dim, std)
+        if self.numeric is not None:
+            self.register_buffer("places", self._places(sizes), persistent=False)
 
     def _places(self, sizes: Tensor) -> Tensor:
         """Return where each row of the table has its piecewise-linear vector; most have none."""
@@ -90,6 +84,8 @@ class FieldEmbedding(nn.Module):
         embedding = functional.embedding(rows, self.weight, sparse=self.sparse)
         if self.numeric is not None:
             embedding.index_add_(1, self.numeric.fields, self.numeric(X))
+        if self.frequency is not None:
+            embedding.index_add_(1, self.frequency.fields, self.frequency(rows))
         if self.oov == "zero":
             embedding = embedding * (X > 1).unsqueeze(-1)
         return embedding
@@ -97,13 +93,15 @@ class FieldEmbedding(nn.Module):
     @torch.no_grad()
     def set_gradient(self, rows: Tensor, values: Tensor) -> None:
         """Set the gradient of the table: `values` in distinct, rising `rows`, zero elsewhere."""
+        if self.oov == "zero":
+            values.masked_fill_(self._constant(rows), 0)
         if self.numeric is not None and self.numeric.knots.requires_grad:
             places = self.places.index_select(0, rows).long()
             self.numeric.knots.grad = self.numeric.gradient(places, values)
+        if self.frequency is not None and self.frequency.ends.requires_grad:
+            self.frequency.ends.grad = self.frequency.gradient(rows, values, self.offsets)
         if not self.weight.requires_grad:
             return
-        if self.oov == "zero":
-            values.masked_fill_(self._constant(rows), 0)
         grad = torch.sparse_coo_tensor(
             rows.long().unsqueeze(0),
             values,

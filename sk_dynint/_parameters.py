@@ -17,6 +17,7 @@ CONSTRAINTS: dict[str, Any] = {
     "embedding_dim": [Interval(Integral, 1, 4096, closed="both")],
     "embedding_init_std": [Interval(Real, 0, None, closed="left"), None],
     "n_knots": [Interval(Integral, 2, 1024, closed="both"), list, tuple, None],
+    "popularity": [Interval(Real, 0, None, closed="left")],
     "oov": [StrOptions({"train", "zero"})],
     "categorical_features": [StrOptions({"from_dtype", "all"}), "array-like", None],
     "crosses": [StrOptions({"auto"}), list, tuple, None],

@@ -23,7 +23,7 @@ FLOORS = {
     "_version": 0,
     "_archive": 0,
     # Leaves.
-    "_interpolation": 0,
+    "_shared": 0,
     "_module": 1,
     "_loss": 1,
     "_validation": 1,
@@ -64,7 +64,7 @@ ONLY_TENSORS = {
         "_body",
         "_matmul",
         "_process",
-        "_interpolation",
+        "_shared",
         "_module",
         "interactions",
         "baselines",

@@ -19,11 +19,11 @@ from ._references import CatBoost, HistGradientBoosting, LightGBM, OneHotLogisti
 _LIBRARIES = ("lightgbm", "catboost")
 """Models that need the library of the same name; the extra `bench` installs them."""
 
-_ALONE: dict[str, Any] = {"n_members": 1, "crosses": None, "n_knots": None}
+_ALONE: dict[str, Any] = {"n_members": 1, "crosses": None, "n_knots": None, "popularity": 0.0}
 
 MODELS: dict[str, Callable[..., BaseEstimator]] = {
     "dynint": DynIntClassifier,
-    # One network on the columns alone, numbers in bins, as the competitors are.
+    # One network on the columns alone, nothing shared by levels or bins, as the competitors are.
     **{name: partial(DynIntClassifier, name, **_ALONE) for name in VARIANTS},
     **{name: partial(BaselineClassifier, model=name) for name in BASELINES},
     "lightgbm": LightGBM,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -26,7 +26,7 @@ from ._binning import BINNINGS, NumericField
 from ._columns import read_columns
 from ._counts import Counts
 from ._crosses import Cross, encode_crosses
-from ._field import Field, Indices
+from ._field import Field, Indices, frequencies
 from ._fitting import Fitting, Limits, count_tasks, encode_columns
 from ._levels import CategoricalField, decode
 from ._roles import column_position, resolve_binning, resolve_crosses
@@ -101,6 +101,10 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
     positions_ : list of ndarray of shape (cardinality,) or None
         Where the bins of each numeric field stand between 0 and 1: the share of its values below
         the middle of the bin. NaN for indices 0 and 1; None for fields of levels.
+    frequencies_ : list of ndarray of shape (cardinality,) or None
+        Where the levels of each categorical column or cross stand between 0 (the rarest that are
+        kept, and index 0) and 1 (the most frequent), in the logarithm of one more than their
+        count. NaN for index 1; None for numeric fields, and for those of fewer than 5 levels.
     counts_ : list of Counts
         How often each value of each column occurred, with ``keep_counts=True``. Counts of two parts
         can be added.
@@ -526,9 +530,20 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
     @property
     def positions_(self) -> list[NDArray[np.float64] | None]:
         """Where the bins of each numeric field stand between 0 and 1."""
-        statistics = [cross.statistics for cross in self._crosses]
-        fields = [*self._fields, *(field for own in statistics for field in (None, *own))]
-        return [f.positions() if isinstance(f, NumericField) else None for f in fields]
+        return [f.positions() if isinstance(f, NumericField) else None for f in self._all_fields()]
+
+    @property
+    def frequencies_(self) -> list[NDArray[np.float64] | None]:
+        """Where the levels of each field stand between the rarest and the most frequent ones."""
+        fields = self._all_fields()
+        return [None if isinstance(f, NumericField) else frequencies(f.counts) for f in fields]
+
+    def _all_fields(self) -> Iterator[Field | Cross]:
+        """Iterate over the fields of columns and of crosses, in the order of their indices."""
+        yield from self._fields
+        for cross in self._crosses:
+            yield cross
+            yield from cross.statistics
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

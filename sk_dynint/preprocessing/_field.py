@@ -19,6 +19,9 @@ RARE, MISSING, FIRST_KEPT = 0, 1, 2
 DIRECT_LOOKUP_MAX_ROWS = 64
 """Up to so many rows, all values are looked up: finding the distinct ones first takes longer."""
 
+MIN_LEVELS = 5
+"""With fewer levels, how frequent they are tells nothing that they do not tell themselves."""
+
 STRANGE_MIN_ROWS = 100
 """With fewer values that are present, it says little that `fit` never met most of them."""
 
@@ -109,3 +112,14 @@ class Field(ABC):
 def gather(index: Indices, codes: NDArray[np.intp], out: Indices) -> None:
     """Write the index of each factorize code; code -1 takes the appended index, that of missing."""
     np.take(np.append(index, np.int32(MISSING)), codes, out=out, mode="wrap")
+
+
+def frequencies(counts: NDArray[Any]) -> NDArray[np.float64] | None:
+    """Return where levels stand between the rarest and the most frequent one, given their counts.
+
+    Index 0 stands with the rarest, and index 1 (missing) nowhere.
+    """
+    kept = np.log1p(counts[FIRST_KEPT:])
+    if len(kept) < MIN_LEVELS or not np.ptp(kept) > 0:
+        return None
+    return np.concatenate([[0, np.nan], (kept - kept.min()) / np.ptp(kept)])

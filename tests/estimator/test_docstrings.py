@@ -10,6 +10,7 @@ from sk_dynint import BaselineClassifier, DynIntClassifier
 OF_THE_MODEL = {  # their meaning or default depends on the model
     *("n_layers", "embedding_dim", "embedding_init_std", "optimizer", "lr"),
     *("optimizer_params", "embedding_optimizer_params", "n_members", "crosses", "n_knots"),
+    "popularity",
 }
 
 

@@ -1,15 +1,55 @@
-"""Vectors of numbers that change steadily from bin to bin: piecewise linear, between knots."""
+"""What the vectors of a field's indices have in common: numbers nearby, levels of like frequency.
+
+A row of the table learns from the rows of data that hold its level, which are few.  What it shares
+with others is learnt from more of them, and added to the row.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+
+
+class Shared(NamedTuple):
+    """What is to be shared, and by which indices; see the two modules."""
+
+    positions: Sequence[ArrayLike | None] = ()
+    n_knots: tuple[int, ...] = ()
+    frequencies: Sequence[ArrayLike | None] = ()
+    popularity: float = 0.0
+
+    @classmethod
+    def of(
+        cls, encoder: Any, n_knots: int | Sequence[int] | None, popularity: float
+    ) -> Shared | None:
+        """Return what the options of a classifier ask for, of an encoder that can tell."""
+        if not hasattr(encoder, "positions_"):
+            return None
+        scales = knots_by_scale(n_knots)
+        return cls(encoder.positions_, scales, encoder.frequencies_, popularity)
+
+    def numeric(self, embedding_dim: int, init_std: float) -> PiecewiseLinear | None:
+        """Return the module of numbers, if there is anything to share."""
+        if not self.n_knots:
+            return None
+        module = PiecewiseLinear(self.positions, self.n_knots, embedding_dim, init_std)
+        return module if len(module.fields) else None
+
+    def frequency(
+        self, cardinalities: Sequence[int], embedding_dim: int, init_std: float
+    ) -> FrequencyVectors | None:
+        """Return the module of levels, if there is anything to share."""
+        if not self.popularity or all(f is None for f in self.frequencies):
+            return None
+        scale = self.popularity / len(cardinalities) ** 0.5
+        return FrequencyVectors(self.frequencies, cardinalities, scale, embedding_dim, init_std)
 
 
 class PiecewiseLinear(nn.Module):
@@ -102,6 +142,88 @@ class PiecewiseLinear(nn.Module):
         vectors.index_copy_(0, places, values)
         by_field = vectors[:-1].view(n_fields, longest, -1)
         return torch.bmm(self.basis.mT, by_field).view(n_fields * n_knots, -1)
+
+
+class FrequencyVectors(nn.Module):
+    r"""What the levels of a field have in common, by how frequent they are.
+
+    Level i of a field, at :math:`p_i` between 0 (the rarest ones) and 1 (the most frequent), has
+    the vector
+
+    .. math:: s\, ((1 - p_i)\, a + p_i\, b)
+
+    with two vectors a and b of the field.  Indices that stand nowhere have the zero vector.
+
+    Parameters
+    ----------
+    frequencies : sequence of (array-like of shape (cardinality,) or None)
+        Where the levels of each field stand, NaN where they stand nowhere; None for a field whose
+        levels have nothing in common.
+    cardinalities : sequence of int
+        Number of indices of each field.
+    scale : float
+        s: the share learns at a rate that goes with its square.
+    embedding_dim : int
+        D.
+    init_std : float
+        Standard deviation of the normal start of a and b.
+
+    Notes
+    -----
+    Shape: (B, F) int, rows of the table -> (B, S, D), for the S fields that share something; they
+    are in `fields`.
+    """
+
+    fields: Tensor
+    weights: Tensor  # (rows of the table, 2) of a and b
+
+    def __init__(
+        self,
+        frequencies: Sequence[ArrayLike | None],
+        cardinalities: Sequence[int],
+        scale: float,
+        embedding_dim: int,
+        init_std: float,
+    ) -> None:
+        super().__init__()
+        fields = [i for i, given in enumerate(frequencies) if given is not None]
+        weights = [np.zeros((int(size), 2)) for size in cardinalities]
+        for i in fields:
+            p = np.asarray(frequencies[i], dtype=np.float64)
+            weights[i] = np.nan_to_num(scale * np.stack([1 - p, p], axis=1))
+        weight = torch.from_numpy(np.concatenate(weights)).to(torch.get_default_dtype())
+        self.register_buffer("fields", torch.tensor(fields, dtype=torch.int64), persistent=False)
+        self.register_buffer("weights", weight, persistent=False)
+        self.ends = nn.Parameter(init_std * torch.randn(2 * len(fields), embedding_dim))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Vectors of ``rows`` (B, F) of the table in those fields."""
+        a, b = self.ends.chunk(2)
+        weights = functional.embedding(rows.index_select(1, self.fields), self.weights)
+        return torch.addcmul(weights[..., :1] * a, weights[..., 1:], b)
+
+    def gradient(self, rows: Tensor, values: Tensor, offsets: Tensor) -> Tensor:
+        """Gradient of the ends, given that of some rows of the table.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (n,), int
+            Distinct and ascending.
+        values : Tensor of shape (n, D)
+            Their gradients.
+        offsets : Tensor of shape (F,), int
+            First row of each field.
+        """
+        weights = self.weights.index_select(0, rows)
+        starts = torch.searchsorted(rows, offsets.to(rows.dtype))
+        order = torch.arange(len(rows), device=rows.device)
+        sums = [
+            functional.embedding_bag(
+                order, values, starts, mode="sum", per_sample_weights=weight.contiguous()
+            )
+            for weight in weights.unbind(1)
+        ]
+        return torch.cat([by_field.index_select(0, self.fields) for by_field in sums])
 
 
 def knot_weights(positions: NDArray[np.float64], n_knots: Sequence[int]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Piecewise-linear vectors of numbers, against NumPy's interpolation."""
+"""What indices of a field share: vectors of numbers between knots, vectors by frequency."""
 
 import numpy as np
 import pandas as pd
@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sk_dynint import BaselineClassifier, DynIntClassifier, FieldEncoder
-from sk_dynint._interpolation import PiecewiseLinear, knot_weights
 from sk_dynint._module import CTRModule, FieldEmbedding
+from sk_dynint._shared import PiecewiseLinear, Shared, knot_weights
+from sk_dynint.baselines import BASELINES
 from sk_dynint.engine import Batch, Engine
 from sk_dynint.interactions import VARIANTS, InteractionStack
 from tests.interactions.conftest import _double_precision  # noqa: F401
@@ -22,6 +23,9 @@ POSITIONS = [
     None,
     [np.nan, np.nan, 0.0, 0.25, 0.3, 0.8, 1.0],
 ]
+
+
+FREQUENCIES = [[0, np.nan, 1], None, [0, np.nan, 0.3, 1.0], None]
 
 
 def interpolated(positions, knots):
@@ -63,8 +67,8 @@ def test_as_many_knots_as_bins_are_left_out():
     weights = knot_weights(positions, [2, 3])
     assert weights[2:, :2].all(axis=None) or (weights[2:, :2].sum(1) == 1).all()
     assert not weights[:, 2:].any()
-    assert FieldEmbedding([5], 2, positions=[positions], n_knots=[3]).numeric is None
-    assert FieldEmbedding([5], 2, positions=[None], n_knots=[2]).numeric is None
+    assert FieldEmbedding([5], 2, shared=Shared([positions], (3,))).numeric is None
+    assert FieldEmbedding([5], 2, shared=Shared([None], (2,))).numeric is None
 
 
 @pytest.mark.parametrize("n_knots", [(2,), (3,), (2, 3)])
@@ -72,7 +76,7 @@ def test_as_many_knots_as_bins_are_left_out():
 @pytest.mark.parametrize("oov", ["train", "zero"])
 def test_rows_are_those_of_bins_and_knots(n_knots, sparse, oov):
     embedding = FieldEmbedding(
-        CARDINALITIES, 5, oov=oov, sparse=sparse, positions=POSITIONS, n_knots=n_knots
+        CARDINALITIES, 5, oov=oov, sparse=sparse, shared=Shared(POSITIONS, n_knots)
     )
     X = make_indices()
     table = to_numpy(embedding)["weight"] + smooth(embedding, n_knots)
@@ -82,13 +86,51 @@ def test_rows_are_those_of_bins_and_knots(n_knots, sparse, oov):
         np.testing.assert_allclose(embedding(X), expected, atol=1e-12)
 
 
-@given(n=st.integers(1, 40), seed=st.integers(0, 1000), scale=st.integers(2, 3))
-@settings(max_examples=20, deadline=None)
-def test_engine_has_the_gradients_of_autograd(n, seed, scale):
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize("oov", ["train", "zero"])
+def test_levels_share_two_vectors_by_frequency(sparse, oov):
+    embedding = FieldEmbedding(
+        CARDINALITIES,
+        5,
+        oov=oov,
+        sparse=sparse,
+        shared=Shared(frequencies=FREQUENCIES, popularity=0.7),
+    )
+    X = make_indices()
+    params = to_numpy(embedding)
+    a, b = params["frequency.ends"].reshape(2, 2, 5)
+    table, first = params["weight"].copy(), 0
+    for cardinality, p in zip(CARDINALITIES, FREQUENCIES, strict=True):
+        for i in range(cardinality if p is not None else 0):
+            if not np.isnan(p[i]):
+                field = 0 if first == 0 else 1
+                table[first + i] += 1.4 / np.sqrt(4) * ((1 - p[i]) * a[field] + p[i] * b[field])
+        first += cardinality
+    expected = lookup(table, CARDINALITIES, X.numpy(), oov)
+    np.testing.assert_allclose(embedding(X).detach(), expected, atol=1e-12)
+    with torch.no_grad():
+        np.testing.assert_allclose(embedding(X), expected, atol=1e-12)
+
+
+@given(
+    n=st.integers(1, 40),
+    seed=st.integers(0, 1000),
+    scale=st.integers(2, 3),
+    oov=st.sampled_from(["train", "zero"]),
+    name=st.sampled_from(["pin", "deepfm"]),
+)
+@settings(max_examples=30, deadline=None)
+def test_engine_has_the_gradients_of_autograd(n, seed, scale, oov, name):
     def make_body(n_fields, dim):
         return InteractionStack(n_fields, dim, layer=VARIANTS["pin"], n_layers=2, n_subspaces=2)
 
-    module = CTRModule(CARDINALITIES, 4, make_body, positions=POSITIONS, n_knots=(2, scale))
+    module = CTRModule(
+        CARDINALITIES,
+        4,
+        make_body if name == "pin" else BASELINES["deepfm"],
+        oov=oov,
+        shared=Shared(POSITIONS, (2, scale), FREQUENCIES, 0.5),
+    )
     X = make_indices(n, seed)
     target = torch.tensor(np.random.default_rng(seed).integers(0, 2, n), dtype=torch.float64)
     weight = torch.rand(n)
@@ -97,7 +139,8 @@ def test_engine_has_the_gradients_of_autograd(n, seed, scale):
     module.zero_grad()
     loss = torch.nn.functional.binary_cross_entropy_with_logits
     loss(module(X), target, weight=weight, reduction="sum").backward()
-    assert "embedding.numeric.knots" in found
+    assert {"embedding.numeric.knots", "embedding.frequency.ends"} <= found.keys()
+    assert ("first_order.frequency.ends" in found) == (name == "deepfm")
     for name, p in module.named_parameters():
         torch.testing.assert_close(found[name], p.grad.to_dense())
 
