@@ -94,7 +94,7 @@ def test_levels_share_two_vectors_by_frequency(sparse, oov):
         5,
         oov=oov,
         sparse=sparse,
-        shared=Shared(frequencies=FREQUENCIES, popularity=0.7),
+        shared=Shared(frequencies=FREQUENCIES, popularity=1.4),
     )
     X = make_indices()
     params = to_numpy(embedding)
