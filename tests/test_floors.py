@@ -17,6 +17,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = {
     # Contracts and guards that every part may import.
     "_body": 0,
+    "_compiled": 0,
     "_matmul": 0,
     "_process": 0,
     "_warnings": 0,
@@ -219,6 +220,12 @@ def test_examples_use_public_modules_only(path):
 def test_skorch_is_imported_in_one_file(path):
     if name_of(path) != "training/_net.py":
         assert "skorch" not in libraries(imports(path))
+
+
+@EVERY_FILE
+def test_numba_is_imported_in_one_file(path):
+    if name_of(path) != "_compiled/_jit.py":
+        assert "numba" not in libraries(imports(path))
 
 
 @EVERY_FILE

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from types import ModuleType
 from typing import Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sk_dynint._compiled import compiled_loops
 from sk_dynint._loss import BinaryCrossEntropy, Loss
 from sk_dynint._module import CTRModule
 from sk_dynint._process import lazy_property, no_fork, one_thread
@@ -153,10 +155,9 @@ class Engine:
 
     def _make_kernels(self, dtype: torch.dtype | None) -> list[Kernel]:
         first: Kernel
-        if self.kernel is None:
-            first = AutogradKernel(self.module.body, self.penalty, dtype)
-        else:
-            first = self.kernel(self.module.body, dtype)
+        body = self.module.body
+        kernel = find_kernel(body, self.module.bias.device.type, self.penalty, dtype)
+        first = AutogradKernel(body, self.penalty, dtype) if kernel is None else kernel(body, dtype)
         return [first, *(first.sibling() for _ in range(self.workers.n_workers - 1))]
 
     # -------------------------------------------------------------- prediction
@@ -319,7 +320,11 @@ class Engine:
         rows, places = indices + self.module.embedding.offsets, self._places[:n_rows]
         n_places = n_rows * n_fields
 
+        loops = compiled_loops(embedding_grads)
+
         def work(fields: slice) -> tuple[Tensor, list[Tensor]]:
+            if loops is not None:
+                return sum_by_row(loops, rows, fields, grads)
             touched, order, starts = group_rows(rows[:, fields], places[:, fields], n_places)
             bag = partial(functional.embedding_bag, order, offsets=starts, mode="sum")
             return touched, [bag(grad) for grad in grads]
@@ -345,6 +350,36 @@ class Engine:
 def _blocks(share: slice, size: int) -> Iterator[slice]:
     for start in range(share.start, share.stop, size):
         yield slice(start, min(start + size, share.stop))
+
+
+def sum_by_row(
+    loops: ModuleType, rows: Tensor, fields: slice, values: list[Tensor]
+) -> tuple[Tensor, list[Tensor]]:
+    """Sum each of `values`, (B · F, ...), by the row that some fields look up, by compiled loops.
+
+    Parameters
+    ----------
+    loops : module
+        The loops.
+    rows : Tensor of shape (B, F), int
+        Row that is looked up at each place.
+    fields : slice
+        The fields.
+    values : list of Tensor
+        A value for each place, also those of other fields.
+
+    Returns
+    -------
+    distinct : Tensor
+        The distinct rows, in ascending order.
+    sums : list of Tensor
+        Sums of each of `values`.
+    """
+    n_bits = rows.numel().bit_length()
+    keys = loops.row_keys(rows.numpy(), fields.start, fields.stop, n_bits)
+    keys.sort()
+    parts = [loops.sum_by_key(keys, n_bits, each.numpy()) for each in values]
+    return torch.from_numpy(parts[0][0]), [torch.from_numpy(sums) for _, sums in parts]
 
 
 def group_rows(rows: Tensor, places: Tensor, n_places: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -7,7 +7,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from sk_dynint.optim._rows import RowOptimizer
+from sk_dynint._compiled import compiled_loops
+from sk_dynint.optim._rows import Part, RowOptimizer
 
 Start = Literal["zero", "consistent"]
 MIN_CURVATURE = 1e-20  # replaces a curvature of 0: no gradient yet, and β = λ2 = n = 0
@@ -129,6 +130,25 @@ class FTRL(RowOptimizer):
                 pruned = z - _shrink(z, options)
                 torch.where(w == 0, pruned, _consistent_z(w, n, options), out=z)
 
+    def _update_rows(self, rows: Tensor, part: Part, options: dict[str, Any]) -> None:
+        loops = compiled_loops(part.w)
+        if loops is None:
+            super()._update_rows(rows, part, options)
+            return
+        loops.ftrl_rows(rows.numpy(), *_arrays(part), *_numbers(options), options["group"])
+
+    def _update_parts(self, parts: list[Part], options: dict[str, Any]) -> None:
+        has_groups = options["group"] and options["l1"] > 0
+        others = []
+        for part in parts:
+            loops = compiled_loops(part.w)
+            if loops is None or (has_groups and part.w.ndim == 2) or not part.grad.is_contiguous():
+                others.append(part)
+            else:
+                loops.ftrl(*(array.reshape(-1) for array in _arrays(part)), *_numbers(options))
+        if others:
+            super()._update_parts(others, options)
+
     def _update(
         self,
         w: list[Tensor],
@@ -149,6 +169,17 @@ class FTRL(RowOptimizer):
         for out, leader, c in zip(w, z, curvature, strict=True):
             torch.div(_shrink(leader, options), c, out=out)
         torch._foreach_mul_(w, -lr)
+
+
+def _arrays(part: Part) -> list[Any]:
+    """Return weights, gradient, z and n as the compiled loops take them."""
+    w, grad, state = part
+    return [t.detach().numpy() for t in (w, grad, state["z"], state["n"])]
+
+
+def _numbers(options: dict[str, Any]) -> list[float]:
+    """Return the options that the compiled loops take."""
+    return [float(options[name]) for name in ("lr", "beta", "l1", "l2")] + [MIN_CURVATURE]
 
 
 def _shrink(z: Tensor, options: dict[str, Any]) -> Tensor:

@@ -112,19 +112,20 @@ class RowOptimizer(torch.optim.Optimizer):
         assert w.grad is not None
         grad = w.grad.coalesce()  # returns it as it is if an engine made it
         (rows,), values = grad.indices(), grad.values()
-        tables = _tensors(state)
-
-        def update(rows: Tensor, values: Tensor) -> None:
-            looked_up = {name: table.index_select(0, rows) for name, table in tables.items()}
-            part = Part(w.index_select(0, rows), values, state | looked_up)
-            self._update_parts([part], options)
-            w.index_copy_(0, rows, part.w)
-            for name, table in tables.items():
-                table.index_copy_(0, rows, looked_up[name])
-
         n = _rows_of_a_chunk(w)
         chunks = zip(torch.split(rows, n), torch.split(values, n), strict=True)
-        return [partial(update, *chunk) for chunk in chunks]
+        return [partial(self._update_rows, rows, Part(w, v, state), options) for rows, v in chunks]
+
+    def _update_rows(self, rows: Tensor, part: Part, options: dict[str, Any]) -> None:
+        """Update the given rows of a table, of which `part` has the gradient."""
+        w, values, state = part
+        tables = _tensors(state)
+        looked_up = {name: table.index_select(0, rows) for name, table in tables.items()}
+        part = Part(w.index_select(0, rows), values, state | looked_up)
+        self._update_parts([part], options)
+        w.index_copy_(0, rows, part.w)
+        for name, table in tables.items():
+            table.index_copy_(0, rows, looked_up[name])
 
 
 def _tensors(state: dict[str, Any]) -> dict[str, Tensor]:

@@ -44,7 +44,7 @@ def by_autograd(stack, embedding, logit_grad):
 
 def by_kernel(stack, embedding, logit_grad, block, dtype=None, by_onednn=None):
     """The same, in blocks of rows."""
-    kernel = find_kernel(stack)(stack, dtype)
+    kernel = find_kernel(stack, dtype=dtype)(stack, dtype)
     if by_onednn is not None:
         kernel.by_onednn = by_onednn
     kernel.load()

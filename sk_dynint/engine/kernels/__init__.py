@@ -6,10 +6,18 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import torch
+
 from sk_dynint._body import Body
+from sk_dynint._compiled import compiled_loops
 from sk_dynint._module import ClassBodies
 from sk_dynint.engine._kernel import Kernel
 from sk_dynint.engine.kernels._classes import ClassKernels
+from sk_dynint.engine.kernels._compiled import (
+    CompiledDynamicActivationKernel,
+    CompiledKernel,
+    CompiledPINKernel,
+)
 from sk_dynint.engine.kernels._da import DynamicActivationKernel
 from sk_dynint.engine.kernels._dgp import DynamicGeneratedParametersKernel
 from sk_dynint.engine.kernels._dwp import DynamicWeightedParametersKernel
@@ -37,9 +45,15 @@ KERNELS: dict[tuple[type[InteractionLayer], str], type[StackKernel]] = {
 """(layer type, device type) -> kernel.  Types are matched exactly, because a subclass may compute
 something else."""
 
+COMPILED: dict[type[InteractionLayer], type[CompiledKernel]] = {
+    PIN: CompiledPINKernel,
+    DynamicActivation: CompiledDynamicActivationKernel,
+}
+"""Layer type -> the kernel that takes the place of the plain one where there are compiled loops."""
+
 
 def find_kernel(
-    body: Body, device: str = "cpu", penalty: float = 0.0
+    body: Body, device: str = "cpu", penalty: float = 0.0, dtype: torch.dtype | None = None
 ) -> Callable[..., Kernel] | None:
     """Return what makes the kernel of `body` on a device, called with body and dtype, or None.
 
@@ -51,15 +65,19 @@ def find_kernel(
         Type of the device that holds its parameters.
     penalty : float, default=0.0
         Coefficient of the body's penalty.
+    dtype : torch.dtype, default=None
+        What the kernel is going to compute in; None means the type of the parameters.
     """
     if isinstance(body, ClassBodies):
-        kinds = {_find_stack_kernel(each, device, penalty) for each in body.bodies}
+        kinds = {_find_stack_kernel(each, device, penalty, dtype) for each in body.bodies}
         kind = kinds.pop() if len(kinds) == 1 else None
         return partial(ClassKernels.made_by, kind) if kind else None
-    return _find_stack_kernel(body, device, penalty)
+    return _find_stack_kernel(body, device, penalty, dtype)
 
 
-def _find_stack_kernel(body: Any, device: str, penalty: float) -> type[StackKernel] | None:
+def _find_stack_kernel(
+    body: Any, device: str, penalty: float, dtype: torch.dtype | None
+) -> type[StackKernel] | type[CompiledKernel] | None:
     """Return the class of the kernel of a stack, or None."""
     if not isinstance(body, InteractionStack) or type(body).forward is not InteractionStack.forward:
         return None
@@ -68,7 +86,8 @@ def _find_stack_kernel(body: Any, device: str, penalty: float) -> type[StackKern
     kernel = kernels.pop() if len(kernels) == 1 else None
     if kernel is None or not all(kernel.serves(layer, penalty) for layer in layers):
         return None
-    return kernel
+    compiled = COMPILED.get(type(layers[0]))
+    return compiled if compiled and compiled_loops(body.output, dtype) else kernel
 
 
-__all__ = ["KERNELS", "StackKernel", "find_kernel"]
+__all__ = ["COMPILED", "KERNELS", "StackKernel", "find_kernel"]

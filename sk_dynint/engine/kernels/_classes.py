@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Self
 
 import torch
 from torch import Tensor
 
 from sk_dynint._module import ClassBodies
-from sk_dynint.engine.kernels._stack import StackKernel
+from sk_dynint.engine._kernel import Kernel
 
 
 class ClassKernels:
@@ -18,20 +19,20 @@ class ClassKernels:
 
     Parameters
     ----------
-    kernels : list of StackKernel
+    kernels : list of Kernel
         The kernel of each body.
     """
 
-    def __init__(self, kernels: list[StackKernel]) -> None:
+    def __init__(self, kernels: list[Kernel]) -> None:
         self.kernels = kernels
         self.block = kernels[0].block
 
     @classmethod
     def made_by(
-        cls, kernel: type[StackKernel], bodies: ClassBodies, dtype: torch.dtype | None = None
+        cls, kernel: Callable[..., Kernel], bodies: ClassBodies, dtype: torch.dtype | None = None
     ) -> Self:
         """Make the kernels of bodies; `dtype` as in :class:`StackKernel`."""
-        return cls([kernel(body, dtype) for body in bodies.bodies])  # type: ignore[arg-type]
+        return cls([kernel(body, dtype) for body in bodies.bodies])
 
     def sibling(self) -> Self:
         """Make a kernel for another thread."""

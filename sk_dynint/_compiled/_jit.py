@@ -1,0 +1,28 @@
+"""How a loop is compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+
+OPTIONS: dict[str, Any] = {
+    "nogil": True,
+    "error_model": "numpy",  # x / 0 is infinite
+    # Sums in any order and fused multiply-adds; but NaN and infinity stay what they are, because
+    # they tell of a run that diverges.
+    "fastmath": {"contract", "reassoc", "arcp", "nsz"},
+}
+
+
+def loop(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function at its first call, once for the types of its arguments.
+
+    The result is kept on disk, beside the file or in the user's folder for caches (see numba's
+    ``NUMBA_CACHE_DIR``), where one of them can be written to.
+    """
+    try:
+        return njit(cache=True, **OPTIONS)(function)
+    except RuntimeError:  # there is no such folder
+        return njit(**OPTIONS)(function)
