@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from numba import njit
+from numba import carray, njit, types
+from numba.extending import intrinsic
 
 OPTIONS: dict[str, Any] = {
     "nogil": True,
@@ -26,3 +27,20 @@ def loop(function: Callable[..., Any]) -> Callable[..., Any]:
         return njit(cache=True, **OPTIONS)(function)
     except RuntimeError:  # there is no such folder
         return njit(**OPTIONS)(function)
+
+
+@intrinsic
+def _pointer(typing_context: Any, address: Any) -> Any:
+    """Take an integer for the address of float32 numbers."""
+    signature = types.CPointer(types.float32)(address)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+    return signature, generate
+
+
+@loop
+def floats_at(address: Any, size: Any) -> Any:
+    """View `size` float32 numbers at an address as an array."""
+    return carray(_pointer(address), (size,))

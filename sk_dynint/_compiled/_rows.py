@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sk_dynint._compiled._jit import loop
+from sk_dynint._compiled._jit import floats_at, loop
 
 
 @loop
@@ -61,23 +61,39 @@ def sum_by_key(keys, n_bits, values):
 
 
 @loop
-def ftrl(w, grad, z, n, lr, beta, l1, l2, least):
-    """Make a step of FTRL per coordinate, see `sk_dynint.optim.FTRL`; all arrays are flat.
+def ftrl(addresses, sizes, lr, beta, l1, l2, least):
+    """Make a step of FTRL per coordinate for several parameters, see `sk_dynint.optim.FTRL`.
 
-    `least` is the least curvature, see `MIN_CURVATURE`.
+    A model has many small parameters, for which Python needs more time than the arithmetic takes;
+    therefore all of them come in one call, by address.
+
+    Parameters
+    ----------
+    addresses : ndarray of shape (n, 4), int64
+        Where the float32 entries of w, its gradient, z and n lie, each contiguous.
+    sizes : ndarray of shape (n,), int64
+        Numbers of entries.
+    lr, beta, l1, l2 : float
+        Options of FTRL.
+    least : float
+        Least curvature, see `MIN_CURVATURE`.
     """
-    real = w.dtype.type
-    rate, bound, least = real(lr), real(l1), real(lr * least)
-    inverse, plus = real(1 / lr), real(beta + lr * l2)
-    for j in range(w.size):
-        g, total = grad[j], n[j]
-        root = np.sqrt(total)
-        total += g * g
-        curvature = np.sqrt(total)
-        leader = z[j] + g + (root - curvature) * w[j] * inverse
-        z[j], n[j] = leader, total
-        shrunk = leader - min(max(leader, -bound), bound)
-        w[j] = shrunk / max(curvature + plus, least) * -rate
+    rate, bound, least = np.float32(lr), np.float32(l1), np.float32(lr * least)
+    inverse, plus = np.float32(1 / lr), np.float32(beta + lr * l2)
+    for i in range(len(sizes)):
+        w = floats_at(addresses[i, 0], sizes[i])
+        grad = floats_at(addresses[i, 1], sizes[i])
+        z = floats_at(addresses[i, 2], sizes[i])
+        n = floats_at(addresses[i, 3], sizes[i])
+        for j in range(sizes[i]):
+            g, total = grad[j], n[j]
+            root = np.sqrt(total)
+            total += g * g
+            curvature = np.sqrt(total)
+            leader = z[j] + g + (root - curvature) * w[j] * inverse
+            z[j], n[j] = leader, total
+            shrunk = leader - min(max(leader, -bound), bound)
+            w[j] = shrunk / max(curvature + plus, least) * -rate
 
 
 @loop

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from types import ModuleType
 from typing import Literal, NamedTuple, Self
@@ -333,7 +333,7 @@ class Engine:
         _, *parts = self.workers.map(lambda task: task(), tasks)
         touched, sums = zip(*parts, strict=True)
         for table, values in zip(self._tables, zip(*sums, strict=True), strict=True):
-            table.set_gradient(torch.cat(touched), torch.cat(values))
+            table.set_gradient(_joined(touched), _joined(values))
 
     def _add_penalty_gradients(self, coefficient: Tensor) -> None:
         """Add the gradients of a penalty on parameters alone, which kernels leave out."""
@@ -345,6 +345,11 @@ class Engine:
             for p, gradient in zip(parameters, gradients, strict=True):
                 if gradient is not None and p.grad is not None:
                     p.grad.add_(gradient * coefficient)
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """Put the parts of a tensor together, without a copy if there is one."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _blocks(share: slice, size: int) -> Iterator[slice]:

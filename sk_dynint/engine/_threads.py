@@ -86,8 +86,11 @@ class Workers:
                     results[i] = function(*calls[i])
 
         n_helpers = min(self.n_workers, len(calls)) - 1 if self._is_running else 0
-        pool = _shared_pool(self.n_workers - 1) if n_helpers else None
-        helpers = [pool.submit(work) for _ in range(n_helpers)] if pool else []
+        if n_helpers <= 0:
+            work()
+            return results
+        pool = _shared_pool(self.n_workers - 1)
+        helpers = [pool.submit(work) for _ in range(n_helpers)]
         try:
             work()
         finally:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -131,23 +133,24 @@ class FTRL(RowOptimizer):
                 torch.where(w == 0, pruned, _consistent_z(w, n, options), out=z)
 
     def _update_rows(self, rows: Tensor, part: Part, options: dict[str, Any]) -> None:
-        loops = compiled_loops(part.w)
+        w, grad, state = part
+        loops = compiled_loops(w)
         if loops is None:
             super()._update_rows(rows, part, options)
             return
-        loops.ftrl_rows(rows.numpy(), *_arrays(part), *_numbers(options), options["group"])
+        arrays = (t.detach().numpy() for t in (w, grad, state["z"], state["n"]))
+        loops.ftrl_rows(rows.numpy(), *arrays, *_numbers(options), options["group"])
 
     def _update_parts(self, parts: list[Part], options: dict[str, Any]) -> None:
-        has_groups = options["group"] and options["l1"] > 0
-        others = []
-        for part in parts:
-            loops = compiled_loops(part.w)
-            if loops is None or (has_groups and part.w.ndim == 2) or not part.grad.is_contiguous():
-                others.append(part)
-            else:
-                loops.ftrl(*(array.reshape(-1) for array in _arrays(part)), *_numbers(options))
-        if others:
-            super()._update_parts(others, options)
+        loops = compiled_loops(parts[0].w)
+        by_row = options["group"] and options["l1"] > 0 and any(part.w.ndim == 2 for part in parts)
+        tensors = [(w, grad, state["z"], state["n"]) for w, grad, state in parts]
+        if loops is None or by_row or not all(map(_is_plain, chain.from_iterable(tensors))):
+            super()._update_parts(parts, options)
+            return
+        addresses = np.array([[t.data_ptr() for t in each] for each in tensors])
+        sizes = np.array([part.w.numel() for part in parts])
+        loops.ftrl(addresses, sizes, *_numbers(options))
 
     def _update(
         self,
@@ -171,10 +174,9 @@ class FTRL(RowOptimizer):
         torch._foreach_mul_(w, -lr)
 
 
-def _arrays(part: Part) -> list[Any]:
-    """Return weights, gradient, z and n as the compiled loops take them."""
-    w, grad, state = part
-    return [t.detach().numpy() for t in (w, grad, state["z"], state["n"])]
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether entries of a tensor are float32 numbers, one after the other."""
+    return tensor.dtype == torch.float32 and tensor.is_contiguous()
 
 
 def _numbers(options: dict[str, Any]) -> list[float]:

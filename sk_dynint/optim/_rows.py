@@ -86,17 +86,20 @@ class RowOptimizer(torch.optim.Optimizer):
         for options in self.param_groups:
             dense: list[Part] = []
             for w in options["params"]:
-                if w.grad is None:
+                grad = w.grad
+                if grad is None:
                     continue
                 state = self.state[w]
                 if not state:
                     state.update(self._start(w, options))
                 if "step" in state:
                     state["step"] += 1
-                if w.grad.is_sparse:
+                if grad.is_sparse:
                     work += self._row_tasks(w, state, options)
+                elif w.numel() > CHUNK:
+                    dense += _divided(Part(w, grad, state))
                 else:
-                    dense += _divided(Part(w, w.grad, state))
+                    dense.append(Part(w, grad, state))
             work += (partial(self._update_parts, parts, options) for parts in _chunks(dense))
         list(map(lambda task: task(), work))
         return loss
@@ -139,9 +142,6 @@ def _rows_of_a_chunk(w: Tensor) -> int:
 def _divided(whole: Part) -> Iterator[Part]:
     """Cut a parameter that is greater than a chunk."""
     w, grad, state = whole
-    if w.numel() <= CHUNK:
-        yield whole
-        return
     tables, n = _tensors(state), _rows_of_a_chunk(w)
     columns = (torch.split(t, n) for t in (w, grad, *tables.values()))
     for part, part_grad, *rest in zip(*columns, strict=True):

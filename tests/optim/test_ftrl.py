@@ -427,3 +427,52 @@ def test_anchored_optimizer_goes_on_from_weights_set_from_outside(seed, l1, new_
     torch.testing.assert_close(w.detach(), expected)
     if new_l1 == l1:
         torch.testing.assert_close(optimizer.state[w]["z"][pruned], z[pruned])
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize("group", [True, False])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"l1": 0.3}, {"l1": 0.3, "l2": 2.0}, {"beta": 0.0}, {"l1": 0.5, "start": "zero"}],
+    ids=str,
+)
+def test_compiled_loops_make_the_same_steps(monkeypatch, options, group, sparse):
+    """Over several steps, on a table, a matrix, a vector and a number."""
+    pytest.importorskip("numba")
+    results = []
+    for switch in ("1", "0"):
+        monkeypatch.setenv("SK_DYNINT_COMPILED", switch)
+        generator = torch.Generator().manual_seed(0)
+        shapes = (9, 5), (4, 3), (37,), ()
+        ws = [torch.nn.Parameter(torch.randn(s, generator=generator)) for s in shapes]
+        optimizer = FTRL(ws, lr=0.3, group=group, **options)
+        for _ in range(6):
+            for w in ws:
+                w.grad = torch.randn(w.shape, generator=generator)
+            if sparse:
+                rows = torch.tensor([[1, 4, 4, 8]])
+                values = torch.randn(4, 5, generator=generator)
+                ws[0].grad = torch.sparse_coo_tensor(rows, values, (9, 5), check_invariants=True)
+            optimizer.step()
+        states = [t for w in ws for t in optimizer.state[w].values()]
+        results.append([*(w.detach() for w in ws), *states])
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+        if "l1" in options:
+            assert torch.equal(ours == 0, theirs == 0)
+
+
+def test_compiled_loops_keep_what_is_not_finite(monkeypatch):
+    pytest.importorskip("numba")
+    monkeypatch.setenv("SK_DYNINT_COMPILED", "1")
+    for group in (True, False):
+        table = torch.nn.Parameter(torch.zeros(3, 4))
+        vector = torch.nn.Parameter(torch.zeros(4))
+        optimizer = FTRL([table, vector], l1=0.5, group=group)
+        values = torch.tensor([[1.0, torch.nan, 0.0, 0.0]])
+        table.grad = torch.sparse_coo_tensor([[1]], values, (3, 4), check_invariants=True)
+        vector.grad = values[0]
+        optimizer.step()
+        assert table[1, 1].isnan()
+        assert table[0].isfinite().all()
+        assert vector[1].isnan()

@@ -45,11 +45,11 @@ KERNELS: dict[tuple[type[InteractionLayer], str], type[StackKernel]] = {
 """(layer type, device type) -> kernel.  Types are matched exactly, because a subclass may compute
 something else."""
 
-COMPILED: dict[type[InteractionLayer], type[CompiledKernel]] = {
-    PIN: CompiledPINKernel,
-    DynamicActivation: CompiledDynamicActivationKernel,
+COMPILED: dict[type[StackKernel], type[CompiledKernel]] = {
+    PINKernel: CompiledPINKernel,
+    DynamicActivationKernel: CompiledDynamicActivationKernel,
 }
-"""Layer type -> the kernel that takes the place of the plain one where there are compiled loops."""
+"""Kernel -> the one that takes its place where there are compiled loops."""
 
 
 def find_kernel(
@@ -86,7 +86,7 @@ def _find_stack_kernel(
     kernel = kernels.pop() if len(kernels) == 1 else None
     if kernel is None or not all(kernel.serves(layer, penalty) for layer in layers):
         return None
-    compiled = COMPILED.get(type(layers[0]))
+    compiled = COMPILED.get(kernel)
     return compiled if compiled and compiled_loops(body.output, dtype) else kernel
 
 

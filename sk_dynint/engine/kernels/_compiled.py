@@ -98,7 +98,7 @@ class CompiledKernel:
         """Return the logits of embeddings (B, F, D)."""
         n_rows = len(embedding)
         self.x0 = self.array("x0", n_rows, self.depth, self.width)
-        self.loops.split(embedding.numpy(), self.x0.numpy())
+        self.loops.split(embedding.contiguous().numpy(), self.x0.numpy())
         self.mixed = self.array("mixed", self.n_layers, *self.x0.shape)
         logit = self.array("logit", n_rows)
         with torch.no_grad():
