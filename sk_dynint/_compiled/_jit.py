@@ -1,5 +1,6 @@
 """How a loop is compiled."""
 
+# mypy: disable-error-code="no-untyped-call, call-arg, attr-defined"
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from types import ModuleType
 from typing import Literal, NamedTuple, Self
@@ -347,7 +347,7 @@ class Engine:
                     p.grad.add_(gradient * coefficient)
 
 
-def _joined(parts: Sequence[Tensor]) -> Tensor:
+def _joined(parts: tuple[Tensor, ...]) -> Tensor:
     """Put the parts of a tensor together, without a copy if there is one."""
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 

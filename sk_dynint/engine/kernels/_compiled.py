@@ -157,19 +157,20 @@ class CompiledDynamicActivationKernel(CompiledKernel):
             [output.bias for _, output in nets],
         ]
         self.nets = [p[0].new_empty(len(p), *p[0].shape) for p in self.net_parameters]
+        targets = [each for copies in self.nets for each in copies.unbind()]
+        self.net_copies = targets, [p for parameters in self.net_parameters for p in parameters]
 
     def sibling(self) -> Self:
         """Make a kernel for another thread, which shares the copies of the nets."""
         other = super().sibling()
-        other.nets = self.nets
+        other.nets, other.net_copies = self.nets, self.net_copies
         return other
 
     @torch.no_grad()
     def load(self) -> None:
         """Copy the nets of all layers to arrays of four."""
         super().load()
-        targets = [each for copies in self.nets for each in copies.unbind()]
-        torch._foreach_copy_(targets, [p for ps in self.net_parameters for p in ps])
+        torch._foreach_copy_(*self.net_copies)
 
     def start(self) -> None:
         """Begin new sums; the gradients of the nets are parts of four arrays, too."""
