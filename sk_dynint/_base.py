@@ -448,7 +448,8 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
         ndarray of shape (n_samples,)
             Labels out of ``classes_``.
         """
-        return self.classes_[self._loss.predict(self.decision_function(X))]
+        logits = self.decision_function(X)
+        return self.classes_[self._loss.predict(logits)]
 
     # ---------------------------------------------------------------- protocol
 

@@ -31,7 +31,7 @@ The models, by `--models`; all get `--threads` threads, and missing values of ca
   label smoothing.  They refuse missing numbers: medians and indicators take their place;
 * ``dynint``: ``DynIntClassifier`` with default parameters but for `--params`; ``dynint-last``:
   ``validation="last"``, for later rows only; ``da``, ``pin``, ``dgp``, ``dwp``: single networks of
-  each variant, without crosses.
+  each variant, without crosses and without what bins or levels share.
 
 Models whose library is not installed are skipped.  Small sizes come first, and within a size one
 split of all tables after the other.  Runs that the CSV file holds already are skipped, so after an
@@ -178,7 +178,7 @@ def dynint(X, y, X_test, seed, **params):
 
 def register(params=None):
     """Return the models by name; `params` are for ours."""
-    single = {"n_members": 1, "crosses": None}
+    single = {"n_members": 1, "crosses": None, "n_knots": None, "popularity": 0.0}
     ours = {"dynint": {}, "dynint-last": {"validation": "last"}}
     ours |= {name: {"variant": name, **single} for name in ("da", "pin", "dgp", "dwp")}
     return {

@@ -15,6 +15,7 @@ from sklearn.model_selection import GridSearchCV
 from sk_dynint import BaselineClassifier, DynIntClassifier
 from sk_dynint._baseline import MODELS, SHARED
 from sk_dynint.baselines import BASELINES
+from sk_dynint.comparison import make_model
 from sk_dynint.optim import FTRL, RowAdam
 from tests.conftest import make_clicks
 
@@ -134,7 +135,7 @@ def test_xdeepint_is_pin_to_the_bit(n_samples, n_subspaces):
     alias = BaselineClassifier(
         "xdeepint", model_params={"n_subspaces": n_subspaces}, max_epochs=4, random_state=3
     )
-    single = {"n_members": 1, "crosses": None}
+    single = {"n_members": 1, "crosses": None, "n_knots": None, "popularity": 0.0}
     pin = DynIntClassifier("pin", n_subspaces=n_subspaces, max_epochs=4, random_state=3, **single)
     np.testing.assert_array_equal(alias.fit(X, y).predict_proba(X), pin.fit(X, y).predict_proba(X))
 
@@ -142,7 +143,7 @@ def test_xdeepint_is_pin_to_the_bit(n_samples, n_subspaces):
 def test_xdeepint_has_the_defaults_of_pin(clicks):
     X, y = clicks
     alias = BaselineClassifier("xdeepint", random_state=0).fit(X, y)
-    pin = DynIntClassifier("pin", n_members=1, crosses=None, random_state=0).fit(X, y)
+    pin = make_model("pin", {"random_state": 0}).fit(X, y)
     np.testing.assert_array_equal(alias.predict_proba(X), pin.predict_proba(X))
 
 
