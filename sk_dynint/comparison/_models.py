@@ -41,7 +41,7 @@ def make_model(name: str, params: Mapping[str, Any] | None = None) -> BaseEstima
     ----------
     name : str
         One of the keys of ``MODELS``: "dynint", which is ``DynIntClassifier()``; single networks
-        without crosses, namely the variants of DynInt ("pin", "da", "dgp", "dwp") and its
+        without crosses and shared vectors, namely the variants of DynInt ("pin", "da", "dgp", "dwp") and its
         competitors (those of ``BaselineClassifier``), "hgb" and "onehot-lr" of scikit-learn,
         "lightgbm", "catboost".
     params : mapping, default=None
@@ -62,7 +62,8 @@ def make_model(name: str, params: Mapping[str, Any] | None = None) -> BaseEstima
     --------
     >>> from sk_dynint.comparison import make_model
     >>> make_model("dwp", {"n_layers": 2})
-    DynIntClassifier(crosses=None, n_layers=2, n_members=1, variant='dwp')
+    DynIntClassifier(crosses=None, n_knots=None, n_layers=2, n_members=1,
+                     popularity=0.0, variant='dwp')
     """
     if name not in MODELS:
         raise ValueError(f"There is no model {name!r}; there are {', '.join(MODELS)}.")
