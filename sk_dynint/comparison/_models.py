@@ -42,8 +42,8 @@ def make_model(name: str, params: Mapping[str, Any] | None = None) -> BaseEstima
     name : str
         One of the keys of ``MODELS``: "dynint", which is ``DynIntClassifier()``; single networks
         without crosses and shared vectors, namely the variants of DynInt ("pin", "da", "dgp",
-        "dwp") and its competitors (those of ``BaselineClassifier``), "hgb" and "onehot-lr" of scikit-learn,
-        "lightgbm", "catboost".
+        "dwp") and its competitors (those of ``BaselineClassifier``), "hgb" and
+        "onehot-lr" of scikit-learn, "lightgbm", "catboost".
     params : mapping, default=None
         Parameters to set.
 
