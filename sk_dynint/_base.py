@@ -263,9 +263,8 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
 
     def _wants_validation(self, n_samples: int) -> bool:
         """Whether to set validation rows aside."""
-        if self.early_stopping == "auto":
-            return n_samples > FULL_BATCH_MAX_ROWS
-        return bool(self.early_stopping)
+        is_auto = self.early_stopping == "auto"
+        return n_samples > FULL_BATCH_MAX_ROWS if is_auto else bool(self.early_stopping)
 
     def _make_net(
         self,
