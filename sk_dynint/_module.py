@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sk_dynint._body import Body
-from sk_dynint._shared import Shared
+from sk_dynint._shared import FrequencyVectors, PiecewiseLinear, Shared
 
 
 class FieldEmbedding(nn.Module):
@@ -39,7 +39,6 @@ class FieldEmbedding(nn.Module):
     """
 
     offsets: Tensor
-    places: Tensor
 
     def __init__(
         self,
@@ -61,20 +60,13 @@ class FieldEmbedding(nn.Module):
         std = embedding_dim**-0.5 if init_std is None else init_std
         self.weight = nn.Parameter(std * torch.randn(int(sizes.sum()), embedding_dim))
         shared = shared or Shared()
-        self.numeric = shared.numeric(embedding_dim, std)
+        self.numeric = shared.numeric(cardinalities, embedding_dim, std)
         self.frequency = shared.frequency(cardinalities, embedding_dim, std)
-        if self.numeric is not None:
-            self.register_buffer("places", self._places(sizes), persistent=False)
 
-    def _places(self, sizes: Tensor) -> Tensor:
-        """Return where each row of the table has its piecewise-linear vector; most have none."""
-        assert self.numeric is not None
-        n_vectors = self.numeric.basis[:, :, 0].numel()
-        places = torch.full((int(sizes.sum()),), n_vectors, dtype=torch.int32)
-        for field, start in zip(self.numeric.fields, self.numeric.starts, strict=True):
-            first, size = int(self.offsets[field]), int(sizes[field])
-            places[first : first + size] = torch.arange(size) + start
-        return places
+    @property
+    def added(self) -> list[PiecewiseLinear | FrequencyVectors]:
+        """What is added to the rows."""
+        return [module for module in (self.numeric, self.frequency) if module is not None]
 
     def forward(self, X: Tensor) -> Tensor:
         """Look up the rows of ``X`` (B, F)."""
@@ -82,10 +74,8 @@ class FieldEmbedding(nn.Module):
         if self.sparse and torch.is_grad_enabled():
             rows = rows.long()  # sparse gradients support int64 indices only
         embedding = functional.embedding(rows, self.weight, sparse=self.sparse)
-        if self.numeric is not None:
-            embedding.index_add_(1, self.numeric.fields, self.numeric(X))
-        if self.frequency is not None:
-            embedding.index_add_(1, self.frequency.fields, self.frequency(rows))
+        for module in self.added:
+            embedding.index_add_(1, module.fields, module(rows))
         if self.oov == "zero":
             embedding = embedding * (X > 1).unsqueeze(-1)
         return embedding
@@ -95,11 +85,8 @@ class FieldEmbedding(nn.Module):
         """Set the gradient of the table: `values` in distinct, rising `rows`, zero elsewhere."""
         if self.oov == "zero":
             values.masked_fill_(self._constant(rows), 0)
-        if self.numeric is not None and self.numeric.knots.requires_grad:
-            places = self.places.index_select(0, rows).long()
-            self.numeric.knots.grad = self.numeric.gradient(places, values)
-        if self.frequency is not None and self.frequency.ends.requires_grad:
-            self.frequency.ends.grad = self.frequency.gradient(rows, values, self.offsets)
+        for module in self.added:
+            module.set_gradient(rows, values)
         if not self.weight.requires_grad:
             return
         grad = torch.sparse_coo_tensor(

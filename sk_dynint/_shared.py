@@ -35,11 +35,14 @@ class Shared(NamedTuple):
         scales = knots_by_scale(n_knots)
         return cls(encoder.positions_, scales, encoder.frequencies_, popularity)
 
-    def numeric(self, embedding_dim: int, init_std: float) -> PiecewiseLinear | None:
+    def numeric(
+        self, cardinalities: Sequence[int], embedding_dim: int, init_std: float
+    ) -> PiecewiseLinear | None:
         """Return the module of numbers, if there is anything to share."""
         if not self.n_knots:
             return None
-        module = PiecewiseLinear(self.positions, self.n_knots, embedding_dim, init_std)
+        options = self.n_knots, embedding_dim, init_std
+        module = PiecewiseLinear(self.positions, cardinalities, *options)
         return module if len(module.fields) else None
 
     def frequency(
@@ -67,6 +70,8 @@ class PiecewiseLinear(nn.Module):
     positions : sequence of (array-like of shape (cardinality,) or None)
         Where the indices of each field stand between 0 and 1, NaN where they stand nowhere; None
         for a field whose indices have no order.
+    cardinalities : sequence of int
+        Number of indices of each field.
     n_knots : sequence of int
         Each J, at least 2.
     embedding_dim : int
@@ -76,7 +81,8 @@ class PiecewiseLinear(nn.Module):
 
     Notes
     -----
-    Shape: (B, F) int -> (B, S, D), for the S fields that have knots; they are in `fields`.
+    Shape: (B, F) int, rows of the table -> (B, S, D), for the S fields that have knots; they are in
+    `fields`.
 
     References
     ----------
@@ -87,11 +93,13 @@ class PiecewiseLinear(nn.Module):
 
     fields: Tensor
     basis: Tensor  # (S, greatest cardinality, sum of J)
-    starts: Tensor  # (S,) first row of each field in the flat vectors
+    shifts: Tensor  # (S,) from rows of each field to places in the flat vectors
+    places: Tensor  # (rows of the table,) the same for all rows; one beyond the last for most
 
     def __init__(
         self,
         positions: Sequence[ArrayLike | None],
+        cardinalities: Sequence[int],
         n_knots: Sequence[int],
         embedding_dim: int,
         init_std: float,
@@ -107,11 +115,18 @@ class PiecewiseLinear(nn.Module):
         basis = np.zeros((len(bases), longest, sum(n_knots)))
         for out, own in zip(basis, bases.values(), strict=True):
             out[: len(own)] = own
-        dtype = torch.get_default_dtype()
+        ends = np.cumsum(np.asarray(cardinalities, dtype=np.int64))
+        places = np.full(ends[-1], len(bases) * longest, dtype=np.int32)
+        shifts = np.zeros(len(bases), dtype=np.int64)
+        for i, (field, own) in enumerate(bases.items()):
+            first = ends[field] - len(own)
+            places[first : ends[field]] = np.arange(len(own)) + i * longest
+            shifts[i] = i * longest - first
         buffers = {
             "fields": torch.tensor(list(bases), dtype=torch.int64),
-            "basis": torch.from_numpy(basis).to(dtype),
-            "starts": torch.arange(len(bases)) * longest,
+            "basis": torch.from_numpy(basis).to(torch.get_default_dtype()),
+            "shifts": torch.from_numpy(shifts),
+            "places": torch.from_numpy(places),
         }
         for name, buffer in buffers.items():
             self.register_buffer(name, buffer, persistent=False)
@@ -123,25 +138,28 @@ class PiecewiseLinear(nn.Module):
         n_fields, _, n_knots = self.basis.shape
         return torch.bmm(self.basis, self.knots.view(n_fields, n_knots, -1)).flatten(0, 1)
 
-    def forward(self, X: Tensor) -> Tensor:
-        """Vectors of the indices ``X`` (B, F) in those fields."""
-        return functional.embedding(X.index_select(1, self.fields) + self.starts, self.vectors())
+    def forward(self, rows: Tensor) -> Tensor:
+        """Vectors of ``rows`` (B, F) of the table in those fields."""
+        places = rows.index_select(1, self.fields) + self.shifts
+        return functional.embedding(places, self.vectors())
 
-    def gradient(self, places: Tensor, values: Tensor) -> Tensor:
-        """Gradient of the knots, given that of some :meth:`vectors`; it is 0 for the others.
+    def set_gradient(self, rows: Tensor, values: Tensor) -> None:
+        """Set the gradient of the knots, given that of some rows of the table.
 
         Parameters
         ----------
-        places : Tensor of shape (n,), int
-            Positions of distinct vectors; those beyond the last are left out.
+        rows : Tensor of shape (n,), int
+            Distinct and ascending; those of other fields are left out.
         values : Tensor of shape (n, D)
             Their gradients.
         """
+        if not self.knots.requires_grad:
+            return
         n_fields, longest, n_knots = self.basis.shape
         vectors = values.new_zeros(n_fields * longest + 1, values.shape[1])
-        vectors.index_copy_(0, places, values)
+        vectors.index_copy_(0, self.places.index_select(0, rows).long(), values)
         by_field = vectors[:-1].view(n_fields, longest, -1)
-        return torch.bmm(self.basis.mT, by_field).view(n_fields * n_knots, -1)
+        self.knots.grad = torch.bmm(self.basis.mT, by_field).view(n_fields * n_knots, -1)
 
 
 class FrequencyVectors(nn.Module):
@@ -176,6 +194,7 @@ class FrequencyVectors(nn.Module):
 
     fields: Tensor
     weights: Tensor  # (rows of the table, 2) of a and b
+    firsts: Tensor  # (F,) first row of each field
 
     def __init__(
         self,
@@ -191,9 +210,14 @@ class FrequencyVectors(nn.Module):
         for i in fields:
             p = np.asarray(frequencies[i], dtype=np.float64)
             weights[i] = np.nan_to_num(scale * np.stack([1 - p, p], axis=1))
-        weight = torch.from_numpy(np.concatenate(weights)).to(torch.get_default_dtype())
-        self.register_buffer("fields", torch.tensor(fields, dtype=torch.int64), persistent=False)
-        self.register_buffer("weights", weight, persistent=False)
+        sizes = torch.as_tensor(cardinalities, dtype=torch.int64)
+        buffers = {
+            "fields": torch.tensor(fields, dtype=torch.int64),
+            "weights": torch.from_numpy(np.concatenate(weights)).to(torch.get_default_dtype()),
+            "firsts": sizes.cumsum(0) - sizes,
+        }
+        for name, buffer in buffers.items():
+            self.register_buffer(name, buffer, persistent=False)
         self.ends = nn.Parameter(init_std * torch.randn(2 * len(fields), embedding_dim))
 
     def forward(self, rows: Tensor) -> Tensor:
@@ -202,20 +226,20 @@ class FrequencyVectors(nn.Module):
         weights = functional.embedding(rows.index_select(1, self.fields), self.weights)
         return torch.addcmul(weights[..., :1] * a, weights[..., 1:], b)
 
-    def gradient(self, rows: Tensor, values: Tensor, offsets: Tensor) -> Tensor:
-        """Gradient of the ends, given that of some rows of the table.
+    def set_gradient(self, rows: Tensor, values: Tensor) -> None:
+        """Set the gradient of a and b, given that of some rows of the table.
 
         Parameters
         ----------
         rows : Tensor of shape (n,), int
-            Distinct and ascending.
+            Distinct and ascending; those of other fields are left out.
         values : Tensor of shape (n, D)
             Their gradients.
-        offsets : Tensor of shape (F,), int
-            First row of each field.
         """
+        if not self.ends.requires_grad:
+            return
         weights = self.weights.index_select(0, rows)
-        starts = torch.searchsorted(rows, offsets.to(rows.dtype))
+        starts = torch.searchsorted(rows, self.firsts.to(rows.dtype))
         order = torch.arange(len(rows), device=rows.device)
         sums = [
             functional.embedding_bag(
@@ -223,7 +247,7 @@ class FrequencyVectors(nn.Module):
             )
             for weight in weights.unbind(1)
         ]
-        return torch.cat([by_field.index_select(0, self.fields) for by_field in sums])
+        self.ends.grad = torch.cat([by_field.index_select(0, self.fields) for by_field in sums])
 
 
 def knot_weights(positions: NDArray[np.float64], n_knots: Sequence[int]) -> NDArray[np.float64]:

@@ -23,8 +23,6 @@ POSITIONS = [
     None,
     [np.nan, np.nan, 0.0, 0.25, 0.3, 0.8, 1.0],
 ]
-
-
 FREQUENCIES = [[0, np.nan, 1], None, [0, np.nan, 0.3, 1.0], None]
 
 
@@ -147,11 +145,13 @@ def test_engine_has_the_gradients_of_autograd(n, seed, scale, oov, name):
 
 def test_no_number_no_knots():
     """Their gradient does not depend on rows that the batch has not."""
-    numeric = PiecewiseLinear(POSITIONS, [3], 2, 1.0)
-    n = len(numeric.vectors())
-    values = torch.randn(3, 2)
-    grad = numeric.gradient(torch.tensor([2, n, n]), values)  # the others are no numbers
-    assert torch.equal(grad, numeric.gradient(torch.tensor([2]), values[:1]))
+    numeric = PiecewiseLinear(POSITIONS, CARDINALITIES, [3], 2, 1.0)
+    values, grads = torch.randn(3, 2), []
+    for rows in ([0, 5, 9], [5]):  # the others are no numbers
+        numeric.set_gradient(torch.tensor(rows), values[1:2] if len(rows) == 1 else values)
+        grads.append(numeric.knots.grad)
+    assert torch.equal(*grads)
+    assert grads[0].any()
 
 
 @pytest.fixture(scope="module")
