@@ -13,15 +13,25 @@ from sk_dynint._compiled._jit import loop
 
 
 @loop
-def split(embedding, x0):
-    """Write embeddings (B, F, D) to `x0` (B, d, W), see `split_subspaces`."""
+def _entries(embedding, x0):
+    """View embeddings (B, F, D) as (B, F, H, d), and `x0` (B, d, W) as (B, d, H, F)."""
     n_rows, n_fields, embedding_dim = embedding.shape
     depth = x0.shape[1]
-    slices = embedding.reshape(n_rows, n_fields, embedding_dim // depth, depth)
-    by_subspace = x0.reshape(n_rows, depth, embedding_dim // depth, n_fields)
+    n_subspaces = embedding_dim // depth
+    return (
+        embedding.reshape(n_rows, n_fields, n_subspaces, depth),
+        x0.reshape(n_rows, depth, n_subspaces, n_fields),
+    )
+
+
+@loop
+def split(embedding, x0):
+    """Write embeddings (B, F, D) to `x0` (B, d, W), see `split_subspaces`."""
+    slices, by_subspace = _entries(embedding, x0)
+    n_rows, depth, n_subspaces, n_fields = by_subspace.shape
     for b in range(n_rows):
         for t in range(depth):
-            for s in range(embedding_dim // depth):
+            for s in range(n_subspaces):
                 for f in range(n_fields):
                     by_subspace[b, t, s, f] = slices[b, f, s, t]
 
@@ -29,13 +39,11 @@ def split(embedding, x0):
 @loop
 def merge(x0, embedding):
     """Write `x0` (B, d, W) to embeddings (B, F, D): the way back from `split`."""
-    n_rows, n_fields, embedding_dim = embedding.shape
-    depth = x0.shape[1]
-    slices = embedding.reshape(n_rows, n_fields, embedding_dim // depth, depth)
-    by_subspace = x0.reshape(n_rows, depth, embedding_dim // depth, n_fields)
+    slices, by_subspace = _entries(embedding, x0)
+    n_rows, depth, n_subspaces, n_fields = by_subspace.shape
     for b in range(n_rows):
         for t in range(depth):
-            for s in range(embedding_dim // depth):
+            for s in range(n_subspaces):
                 for f in range(n_fields):
                     slices[b, f, s, t] = by_subspace[b, t, s, f]
 
