@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sk_dynint._compiled import compiled_loops
 from sk_dynint._matmul import onednn_pays, onednn_product, prefers_onednn
-from sk_dynint.engine.kernels._stack import BLOCK
+from sk_dynint.engine.kernels._stack import rows_of_block
 from sk_dynint.interactions import InteractionStack
 
 
@@ -37,7 +37,7 @@ class CompiledKernel:
         self.layers: list[Any] = list(stack.layers)
         first = self.layers[0]
         self.n_layers, self.depth, self.width = len(self.layers), first.depth, first.width
-        self.block = max(BLOCK, 4 * BLOCK // self.depth)  # products of few rows are slow
+        self.block = rows_of_block(self.depth)
         self.by_onednn = prefers_onednn(stack.output.device, stack.output.dtype)
         self.arrays: dict[tuple[Any, ...], Tensor] = {}
         self.gradients: dict[nn.Parameter, Tensor] = {}

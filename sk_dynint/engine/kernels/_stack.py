@@ -40,6 +40,11 @@ def padded(width: int) -> int:
     return width if width >= 128 else -(-width // 8) * 8
 
 
+def rows_of_block(depth: int) -> int:
+    """Rows that pass a stack of depth d at once; more of them where d is small."""
+    return max(BLOCK, 4 * BLOCK // depth)  # products of few rows are slow
+
+
 class StackKernel:
     r"""Base class of the kernels of the variants: logits of blocks of rows, and their gradients.
 
@@ -68,7 +73,7 @@ class StackKernel:
         self.n_layers, self.depth = len(self.layers), first.depth
         self.inner_width = first.width  # W, without columns of zeros
         self.width = padded(first.width)
-        self.block = max(BLOCK, 4 * BLOCK // self.depth)  # products of few rows are slow
+        self.block = rows_of_block(self.depth)
         self.dtype = dtype or stack.output.dtype
         self.device = stack.output.device
         self.by_onednn = prefers_onednn(self.device, self.dtype)
