@@ -19,6 +19,7 @@ from sk_dynint.engine import KERNELS, Batch, Engine
 from sk_dynint.engine.kernels import COMPILED, find_kernel
 from sk_dynint.interactions import PIN, VARIANTS, InteractionStack
 from tests.conftest import fast
+from tests.engine.conftest import run_kernel
 from tests.references import randomize
 
 pytest.importorskip("numba")
@@ -49,17 +50,9 @@ def kernel_results(stack, embedding, logit_grad, block):
     """Logits, gradient of the embedding, gradients of the parameters."""
     kernel = find_kernel(stack)(stack)
     kernel.load()
-    parts = []
     for _ in range(2):  # the second time with arrays that are used already
-        kernel.start()
-        parts.clear()
-        for rows, grad in zip(embedding.split(block), logit_grad.split(block), strict=True):
-            logit = kernel.forward(rows, training=True).clone()
-            kernel.backward(grad, out=(embedding_grad := torch.empty_like(rows)))
-            parts.append((logit, embedding_grad))
-        kernel.store_gradients([])
-    grads = [p.grad.clone() for p in stack.parameters()]
-    return type(kernel), [*map(torch.cat, zip(*parts, strict=True)), *grads]
+        results = run_kernel(kernel, embedding, logit_grad, block)
+    return type(kernel), [*results, *(p.grad.clone() for p in stack.parameters())]
 
 
 @EVERY_VARIANT

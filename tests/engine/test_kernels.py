@@ -17,6 +17,7 @@ from sk_dynint.engine.kernels import _stack, find_kernel
 from sk_dynint.engine.kernels._stack import padded
 from sk_dynint.interactions import PIN, VARIANTS, InteractionStack
 from tests.conftest import NEEDS_ONEDNN
+from tests.engine.conftest import run_kernel
 from tests.references import randomize
 
 pytestmark = pytest.mark.usefixtures("double_precision")
@@ -48,14 +49,8 @@ def by_kernel(stack, embedding, logit_grad, block, dtype=None, by_onednn=None):
     if by_onednn is not None:
         kernel.by_onednn = by_onednn
     kernel.load()
-    kernel.start()
-    parts = []
-    for rows, grad in zip(embedding.split(block), logit_grad.split(block), strict=True):
-        logit = kernel.forward(rows, training=True).clone()
-        kernel.backward(grad, out=(embedding_grad := torch.empty_like(rows)))
-        parts.append((logit, embedding_grad))
-    kernel.store_gradients([])
-    return [*map(torch.cat, zip(*parts, strict=True)), *(p.grad for p in stack.parameters())]
+    results = run_kernel(kernel, embedding, logit_grad, block)
+    return [*results, *(p.grad for p in stack.parameters())]
 
 
 @EVERY_VARIANT
