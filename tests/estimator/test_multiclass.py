@@ -99,15 +99,12 @@ def test_shapes_and_probabilities():
         {"averaging": None},
         {"variant": "dgp", "orthogonal_penalty": 0.01},
         {"variant": "dwp", "orthogonal_penalty": 0.01},
-        {"scoring": "auc"},
+        {"scoring": "auc", "n_knots": None, "popularity": 0.0},
     ],
     ids=str,
 )
 def test_options(params):
     model = fast(**params | {"max_epochs": 8}).fit(X, Y)
-    if params.get("scoring") == "auc":  # stops by ranks, whatever the probabilities are
-        assert roc_auc_score(Y, model.predict_proba(X), multi_class="ovr") > 0.6
-        return
     shares = np.bincount(Y) / len(Y)
     assert log_loss(Y, model.predict_proba(X)) < log_loss(Y, np.tile(shares, (len(Y), 1)))
 
@@ -228,11 +225,13 @@ def test_partial_fit_learns_classes_that_come_later():
 
 def test_warm_start_goes_on():
     table, y = make_table()
-    model = fast(n_layers=2, embedding_dim=8, warm_start=True, early_stopping=False).fit(table, y)
+    slow = {"n_knots": None, "popularity": 0.0}  # the first fit leaves something to learn
+    model = fast(n_layers=2, embedding_dim=8, warm_start=True, early_stopping=False, **slow)
+    model.fit(table, y)
     before = model.score(table, y)
     for _ in range(6):
         model.fit(table, y)
-    assert model.score(table, y) >= max(before, 0.9)
+    assert model.score(table, y) > max(before, 0.9)
     assert len(model.net_.module_.bias) == 3
     with pytest.raises(ValueError, match="y has labels"):
         model.fit(table, np.where(y == "yes", "never", y))
