@@ -68,8 +68,8 @@ from sklearn.preprocessing import OneHotEncoder, TargetEncoder
 from tables import TABLES, TESTS, load, part
 from threadpoolctl import threadpool_limits
 
-from sk_dynint import DynIntClassifier, FieldEncoder
-from sk_dynint.comparison import RunsFile
+from sk_dynint import FieldEncoder
+from sk_dynint.comparison import RunsFile, make_model
 
 # %% The models: functions of training rows, their labels, test rows and a seed, which return the
 # probabilities of the test rows.  Torch's number of threads is the one to take.
@@ -171,22 +171,22 @@ def pytabkit(name, X, y, X_test, seed, **params):
     return model.fit(X, y, cat_col_names=text).predict_proba(X_test)[:, 1]
 
 
-def dynint(X, y, X_test, seed, **params):
-    """Our classifier."""
-    return DynIntClassifier(random_state=seed, **params).fit(X, y).predict_proba(X_test)[:, 1]
+def ours(model, X, y, X_test, seed, **params):
+    """Our classifier, or one of its variants alone."""
+    classifier = make_model(model, {"random_state": seed, **params})
+    return classifier.fit(X, y).predict_proba(X_test)[:, 1]
 
 
 def register(params=None):
     """Return the models by name; `params` are for ours."""
-    single = {"n_members": 1, "crosses": None, "n_knots": None, "popularity": 0.0}
-    ours = {"dynint": {}, "dynint-last": {"validation": "last"}}
-    ours |= {name: {"variant": name, **single} for name in ("da", "pin", "dgp", "dwp")}
+    params = params or {}
     return {
         "LR": logistic_regression,
         "HGB": partial(over_target_encoding, boosting),
         "lightgbm": lightgbm_on_categories,
         "lightgbm-te": partial(over_target_encoding, lightgbm),
-        **{name: partial(dynint, **own | (params or {})) for name, own in ours.items()},
+        **{name: partial(ours, name, **params) for name in ("dynint", "da", "pin", "dgp", "dwp")},
+        "dynint-last": partial(ours, "dynint", **{"validation": "last"} | params),
         "catboost-es": partial(catboost, stop=True),
         "catboost": catboost,
         "realmlp": partial(pytabkit, "RealMLP_TD_Classifier", use_ls=False),

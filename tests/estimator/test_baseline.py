@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 
-from sk_dynint import BaselineClassifier, DynIntClassifier
+from sk_dynint import BaselineClassifier
 from sk_dynint._baseline import MODELS, SHARED
 from sk_dynint.baselines import BASELINES
 from sk_dynint.comparison import make_model
@@ -135,8 +135,7 @@ def test_xdeepint_is_pin_to_the_bit(n_samples, n_subspaces):
     alias = BaselineClassifier(
         "xdeepint", model_params={"n_subspaces": n_subspaces}, max_epochs=4, random_state=3
     )
-    single = {"n_members": 1, "crosses": None, "n_knots": None, "popularity": 0.0}
-    pin = DynIntClassifier("pin", n_subspaces=n_subspaces, max_epochs=4, random_state=3, **single)
+    pin = make_model("pin", {"n_subspaces": n_subspaces, "max_epochs": 4, "random_state": 3})
     np.testing.assert_array_equal(alias.fit(X, y).predict_proba(X), pin.fit(X, y).predict_proba(X))
 
 
