@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sk_dynint._base import BaseCTRClassifier
 from sk_dynint._body import Body
-from sk_dynint._trial import option_names, try_body
+from sk_dynint._trial import BODY, check_options, option_names, resolve, try_body
 from sk_dynint.baselines import BASELINES, FactorizationMachine, LogisticRegressionBody
 from sk_dynint.interactions import PIN, InteractionStack
 from sk_dynint.optim import FALLBACK, OPTIMIZER_DEFAULTS, OPTIMIZERS
@@ -381,45 +381,33 @@ class BaselineClassifier(BaseCTRClassifier):
         self.verbose = verbose
 
     def _make_body(self) -> Callable[[int, int], Body]:
-        body = _resolve_model(self.model)
+        body = self._model()
         if body.only_deep and not self.deep:
             raise ValueError(f"model={self.model!r} has no form with deep=False: {body.only_deep}")
         options = option_names(body)
         own = options - set(SHARED)
-        if unknown := set(self.model_params or {}) - own:
-            raise ValueError(
-                f"model_params has {sorted(unknown)}; model {self.model!r} takes "
-                f"{sorted(own) or 'none'}"
-            )
+        check_options("model_params", self.model_params, own, f"model {self.model!r}")
         shared = {name: getattr(self, name) for name in SHARED if name in options}
         make_body = partial(body, **shared | (self.model_params or {}))
         if isinstance(self.model, type):
             try_body(body, make_body, self._embedding_dim(), self.device)
         return make_body
 
+    def _model(self) -> type[Body]:
+        return resolve("model", self.model, MODELS, BODY)
+
     def _optimizer_defaults(self) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-        kind = KINDS.get(_resolve_model(self.model), "deep")
+        kind = KINDS.get(self._model(), "deep")
         usual = "adam" if kind == "deep" else "ftrl"
         optimizer = usual if self.optimizer is None else self.optimizer
         known = OPTIMIZER_DEFAULTS | DEFAULTS.get(kind, {})
         return optimizer, *known.get(optimizer, FALLBACK)
 
     def _embedding_dim(self) -> int:
-        return _resolve_model(self.model).fixed_embedding_dim or self.embedding_dim
+        return self._model().fixed_embedding_dim or self.embedding_dim
 
     def _init_std(self) -> float:
-        starts_at_zero = _resolve_model(self.model) is LogisticRegressionBody
+        starts_at_zero = self._model() is LogisticRegressionBody
         if starts_at_zero and self.embedding_init_std is None:
             return 0.0
         return super()._init_std()
-
-
-def _resolve_model(model: str | type[Body]) -> type[Body]:
-    """Look the name up in the register, or take the class."""
-    body = MODELS[model] if isinstance(model, str) else model
-    if not issubclass(body, Body):
-        raise ValueError(
-            f"model={model!r}; it must be one of {sorted(MODELS)} or a subclass of "
-            "sk_dynint.baselines.Body"
-        )
-    return body

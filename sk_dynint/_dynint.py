@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
@@ -14,7 +14,17 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sk_dynint._base import BaseCTRClassifier
 from sk_dynint._body import Body
-from sk_dynint._trial import option_names, try_layer
+from sk_dynint._hybrid import Fusion, Hybrid
+from sk_dynint._trial import (
+    BODY,
+    LAYER,
+    check_options,
+    option_names,
+    resolve,
+    try_body,
+    try_layer,
+)
+from sk_dynint.baselines import BASELINES
 from sk_dynint.interactions import VARIANTS, InteractionLayer, InteractionStack
 
 
@@ -64,6 +74,18 @@ class DynIntClassifier(BaseCTRClassifier):
         Options of the variant's layers, for example ``{"gate_init": "zeros"}`` for "da" or
         ``{"offset": "first"}`` for "dwp", and ``{"output": "split"}`` of the stack; see the classes
         in :mod:`sk_dynint.interactions`.
+    beside : str or Body subclass, default=None
+        A body beside the stack, over the same embeddings, which makes the model a hybrid: "dnn",
+        "dcnv2" or another model of :class:`BaselineClassifier` by its name there, or a class of
+        your own, see :class:`sk_dynint.baselines.Body`.  The bodies are then in
+        ``net_.module_.body.bodies``, the stack first.
+    beside_params : dict, default=None
+        Options of that body, for example ``{"hidden_units": (128, 64), "dropout": 0.1}`` for "dnn"
+        or ``{"deep": False}`` for "dcnv2"; see the classes in :mod:`sk_dynint.baselines`.
+    fusion : {"sum", "tri-bce"}, default="sum"
+        How the two logits become one: their sum, or their mean with a loss in which each of them
+        has a share, the greater the more it is behind the mean (FCN's Tri-BCE; with more than two
+        classes the loss of the mean alone).
     n_members : int, default=4
         Number of networks whose mean logit is the model: an ensemble.  They share the encoder and
         differ in initial weights, order of rows, and validation rows: each sets a part of its own
@@ -208,6 +230,9 @@ class DynIntClassifier(BaseCTRClassifier):
     Y. Yan and L. Li, *DynInt: Dynamic Interaction Modeling for Large-scale Click-Through Rate
     Prediction*, DLP-KDD 2022.
 
+    Li et al., *FCN: fusing exponential and linear cross network for click-through rate prediction*,
+    KDD 2026 (arXiv 2407.13349), for Tri-BCE.
+
     Examples
     --------
     Two fields, and a label that is their exclusive or:
@@ -230,6 +255,9 @@ class DynIntClassifier(BaseCTRClassifier):
         "reduction": [Interval(Integral, 1, None, closed="left")],
         "orthogonal_penalty": [Interval(Real, 0, None, closed="left")],
         "variant_params": [dict, None],
+        "beside": [str, type, None],
+        "beside_params": [dict, None],
+        "fusion": [StrOptions({"sum", "tri-bce"})],
     }
 
     def __init__(
@@ -242,6 +270,9 @@ class DynIntClassifier(BaseCTRClassifier):
         reduction: int = 16,
         orthogonal_penalty: float = 0.0,
         variant_params: dict[str, Any] | None = None,
+        beside: str | type[Body] | None = None,
+        beside_params: dict[str, Any] | None = None,
+        fusion: Fusion = "sum",
         n_members: int = 4,
         embedding_dim: int = 8,
         embedding_init_std: float | None = None,
@@ -280,6 +311,9 @@ class DynIntClassifier(BaseCTRClassifier):
         self.reduction = reduction
         self.orthogonal_penalty = orthogonal_penalty
         self.variant_params = variant_params
+        self.beside = beside
+        self.beside_params = beside_params
+        self.fusion = fusion
         self.n_members = n_members
         self.embedding_dim = embedding_dim
         self.embedding_init_std = embedding_init_std
@@ -312,18 +346,14 @@ class DynIntClassifier(BaseCTRClassifier):
         self.verbose = verbose
 
     def _make_body(self) -> Callable[[int, int], Body]:
-        layer = _resolve_variant(self.variant)
+        layer = resolve("variant", self.variant, VARIANTS, LAYER)
         if self.n_subspaces != "auto" and self.embedding_dim % self.n_subspaces:
             raise ValueError(
                 f"n_subspaces={self.n_subspaces} must divide embedding_dim={self.embedding_dim}"
             )
         allowed = option_names(layer)
-        unknown = set(self.variant_params or {}) - allowed - {"output"}
-        if unknown:
-            raise ValueError(
-                f"variant_params has {sorted(unknown)}; variant {self.variant!r} takes "
-                f"{sorted(allowed | {'output'})}"
-            )
+        of = f"variant {self.variant!r}"
+        check_options("variant_params", self.variant_params, allowed | {"output"}, of)
         options = {"reduction": self.reduction, "rank": self.rank}
         options = {k: v for k, v in options.items() if k in allowed and v is not None}
         make_stack = partial(
@@ -335,16 +365,29 @@ class DynIntClassifier(BaseCTRClassifier):
         )
         if isinstance(self.variant, type):
             try_layer(layer, make_stack, self.embedding_dim, self.device)
-        return make_stack
+        if self.beside is None:
+            return make_stack
+        make_beside = self._make_beside()
+        return partial(_make_hybrid, (make_stack, make_beside), self.fusion)
+
+    def _make_beside(self) -> Callable[[int, int], Body]:
+        """Check the options of the body beside the stack; return what makes it."""
+        body = resolve("beside", self.beside, BASELINES, BODY)
+        if body.fixed_embedding_dim not in (None, self.embedding_dim):
+            raise ValueError(
+                f"beside={self.beside!r} has embeddings of length {body.fixed_embedding_dim}, and "
+                f"would share a table with embedding_dim={self.embedding_dim}"
+            )
+        of = f"beside={self.beside!r}"
+        check_options("beside_params", self.beside_params, option_names(body), of)
+        make_beside = partial(body, **self.beside_params or {})
+        if isinstance(self.beside, type):
+            try_body(body, make_beside, self.embedding_dim, self.device)
+        return make_beside
 
 
-def _resolve_variant(variant: str | type[InteractionLayer]) -> type[InteractionLayer]:
-    """Look the name up in the register, or take the class."""
-    if isinstance(variant, str) and variant in VARIANTS:
-        return VARIANTS[variant]
-    if isinstance(variant, type) and issubclass(variant, InteractionLayer):
-        return variant
-    raise ValueError(
-        f"variant={variant!r}; it must be one of {sorted(VARIANTS)} or a subclass of "
-        "sk_dynint.interactions.InteractionLayer"
-    )
+def _make_hybrid(
+    makers: Sequence[Callable[[int, int], Body]], fusion: Fusion, n_fields: int, embedding_dim: int
+) -> Hybrid:
+    """Make a hybrid of the bodies that the makers make."""
+    return Hybrid([make(n_fields, embedding_dim) for make in makers], fusion=fusion)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +30,8 @@ class Contract:
     ----------
     base : type
         Its base class.
+    home : str
+        Module that users import the base class from.
     sizes : str
         First arguments of its constructor.
     passed_on : str
@@ -41,20 +43,54 @@ class Contract:
     """
 
     base: type[nn.Module]
+    home: str
     sizes: str
     passed_on: str
     arguments: str
     axes: str
 
 
-LAYER = Contract(InteractionLayer, "width, depth", "width, depth", "x, x0", "(rows, depth, width)")
-BODY = Contract(Body, "n_fields, embedding_dim", "", "embedding", "(rows,)")
+LAYER = Contract(
+    *(InteractionLayer, "sk_dynint.interactions"),
+    *("width, depth", "width, depth", "x, x0", "(rows, depth, width)"),
+)
+BODY = Contract(
+    *(Body, "sk_dynint.baselines"),
+    *("n_fields, embedding_dim", "", "embedding", "(rows,)"),
+)
+
+
+def resolve(parameter: str, value: Any, register: Mapping[str, type], contract: Contract) -> Any:
+    """Look a name up in a register, or take a class that a user brings.
+
+    Raises
+    ------
+    ValueError
+        If `value`, which is that of `parameter`, is neither.
+    """
+    part = register.get(value) if isinstance(value, str) else value
+    if isinstance(part, type) and issubclass(part, contract.base):
+        return part
+    raise ValueError(
+        f"{parameter}={value!r}; it must be one of {sorted(register)} or a subclass of "
+        f"{contract.home}.{contract.base.__name__}"
+    )
 
 
 def option_names(part: type[nn.Module]) -> set[str]:
     """Names of the options of a layer or body, which are passed by keyword."""
     parameters = inspect.signature(part).parameters.values()
     return {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def check_options(
+    parameter: str, options: Mapping[str, Any] | None, allowed: set[str], of: str
+) -> None:
+    """Refuse options, given as `parameter`, that a part does not have."""
+    if unknown := set(options or {}) - allowed:
+        raise ValueError(
+            f"{parameter} has {sorted(unknown)}; {of} takes {sorted(allowed) or 'none'}"
+        )
 
 
 def try_layer(

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from sk_dynint.baselines._ecn import ExponentialCrossNetwork, LinearCrossNetwork, SecondHalf
-from sk_dynint.baselines._members import MeanBody, tri_bce
+from sk_dynint.baselines._members import MembersBody, tri_bce
 
 
-class FusingCrossNetwork(MeanBody):
+class FusingCrossNetwork(MembersBody):
     r"""Fusing cross network (DCN V3): interactions of high and of low order, trained by Tri-BCE.
 
     .. math:: \mathrm{logit} = \tfrac{1}{2} \bigl(ECN(E) + LCN(E)\bigr)

@@ -1,4 +1,4 @@
-"""Bodies whose logit is the mean of several, and losses that look at each of them."""
+"""Bodies whose logit is made of several, and losses that look at each of them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from sk_dynint._body import Body
 from sk_dynint._loss import BinaryCrossEntropy
 
 
-class MeanBody(Body):
-    """Base class of a body whose logit is the mean of the logits of its members.
+class MembersBody(Body):
+    """Base class of a body whose logit is the mean of the logits of its members, or their sum.
 
     A subclass defines `members`, and `members_loss` if `has_auxiliary` is true.
 
@@ -33,10 +33,14 @@ class MeanBody(Body):
         """Auxiliary loss of the members' logits (M, B), bias and linear part included."""
         raise NotImplementedError
 
+    def combine(self, members: Tensor) -> Tensor:
+        """Make one logit of those of the members; (M, B) -> (B,)."""
+        return members.mean(0)
+
     def forward(self, embedding: Tensor) -> Tensor:
         """Logit of each embedding."""
         members = self.members(embedding)
-        logit = members.mean(0)
+        logit = self.combine(members)
         self._deviations = members - logit if self.training and self.has_auxiliary else None
         return logit
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sk_dynint.baselines._dnn import BatchNorm, Dense, Output
-from sk_dynint.baselines._members import MeanBody, self_ensemble
+from sk_dynint.baselines._members import MembersBody, self_ensemble
 
 
 class QuadraticLayer(nn.Module):
@@ -45,7 +45,7 @@ class QuadraticLayer(nn.Module):
         return self.dropout(torch.addcmul(x, x, gates.unflatten(1, (self.n_gates, -1)).sum(1)))
 
 
-class QuadraticNetwork(MeanBody):
+class QuadraticNetwork(MembersBody):
     r"""Quadratic neural network of the format QNN-α.
 
     .. math::
