@@ -14,7 +14,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sk_dynint._base import BaseCTRClassifier
 from sk_dynint._body import Body
-from sk_dynint._hybrid import Fusion, Hybrid
 from sk_dynint._trial import (
     BODY,
     LAYER,
@@ -24,7 +23,7 @@ from sk_dynint._trial import (
     try_body,
     try_layer,
 )
-from sk_dynint.baselines import BASELINES
+from sk_dynint.baselines import BASELINES, Fusion, Hybrid
 from sk_dynint.interactions import VARIANTS, InteractionLayer, InteractionStack
 
 
@@ -366,6 +365,7 @@ class DynIntClassifier(BaseCTRClassifier):
         if isinstance(self.variant, type):
             try_layer(layer, make_stack, self.embedding_dim, self.device)
         if self.beside is None:
+            check_options("beside_params", self.beside_params, set(), "beside=None")
             return make_stack
         make_beside = self._make_beside()
         return partial(_make_hybrid, (make_stack, make_beside), self.fusion)

@@ -1,4 +1,4 @@
-"""The competitors of the paper's Table 1, newer ones, and their register."""
+"""The competitors of the paper's Table 1, newer ones, their register, and hybrids."""
 
 from sk_dynint._body import Body
 from sk_dynint.baselines._autoint import AutoInt
@@ -11,6 +11,7 @@ from sk_dynint.baselines._ecn import ExponentialCrossNetwork
 from sk_dynint.baselines._fcn import FusingCrossNetwork
 from sk_dynint.baselines._fibinet import FiBiNET
 from sk_dynint.baselines._fm import FactorizationMachine
+from sk_dynint.baselines._hybrid import Fusion, Hybrid
 from sk_dynint.baselines._lr import LogisticRegressionBody
 from sk_dynint.baselines._pnn import ProductNetwork
 from sk_dynint.baselines._qnn import QuadraticNetwork
@@ -50,6 +51,8 @@ __all__ = [
     "FactorizationMachine",
     "FiBiNET",
     "FusingCrossNetwork",
+    "Fusion",
+    "Hybrid",
     "LogisticRegressionBody",
     "ProductNetwork",
     "QuadraticNetwork",

@@ -46,8 +46,13 @@ class MembersBody(Body):
 
     def auxiliary(self, logit: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         """Loss of the members in the last forward pass; see :class:`Body`."""
+        return self.members_loss(logit + self.deviations, target, weight)
+
+    @property
+    def deviations(self) -> Tensor:
+        """What the members' logits had more than the one in the last forward pass, (M, B)."""
         assert self._deviations is not None, "auxiliary follows a forward pass in training"
-        return self.members_loss(logit + self._deviations, target, weight)
+        return self._deviations
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the last batch out of copies and pickles: it belongs to a graph."""

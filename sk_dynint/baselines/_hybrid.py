@@ -54,14 +54,20 @@ class Hybrid(MembersBody):
         return members.sum(0) if self.fusion == "sum" else members.mean(0)
 
     def members_loss(self, members: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """Tri-BCE of the bodies."""
+        return tri_bce(members, target, weight)
+
+    def auxiliary(self, logit: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         """Sum of the bodies' own losses, and of Tri-BCE if the fusion is that."""
-        losses = [
-            body.auxiliary(logit, target, weight)
-            for body, logit in zip(self, members, strict=True)
+        losses, own = [], [logit] * len(self.bodies)  # a summand's loss is that of the sum
+        if self.fusion == "tri-bce":
+            losses.append(super().auxiliary(logit, target, weight))
+            own = [*(logit + self.deviations)]
+        losses += [
+            body.auxiliary(z, target, weight)
+            for body, z in zip(self, own, strict=True)
             if body.has_auxiliary
         ]
-        if self.fusion == "tri-bce":
-            losses.append(tri_bce(members, target, weight))
         return torch.stack(losses).sum()
 
     def penalty(self) -> Tensor | float:
