@@ -19,8 +19,8 @@ from sk_dynint._loss import Loss, loss_for
 from sk_dynint._names import check_names, checked_params, refuse_arguments
 from sk_dynint._parameters import CONSTRAINTS
 from sk_dynint._process import no_fork, resolve_device, seeded
-from sk_dynint._rows import Rows, check_columns, encode
-from sk_dynint._shared import Shared, knots_by_scale
+from sk_dynint._rows import Rows, check_columns, encode, table_options
+from sk_dynint._shared import knots_by_scale
 from sk_dynint._validation import warn_of_order
 from sk_dynint._versioned import Versioned
 from sk_dynint._warnings import warnings_ignored
@@ -276,13 +276,12 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
     ) -> CTRNet:
         """Build the module and its optimizer; `exact` asks for float64."""
         module_options = {
-            "cardinalities": self.encoder_.cardinalities_,
+            **table_options(self.encoder_, self.n_knots, self.popularity),
             "embedding_dim": self._embedding_dim(),
             "make_body": make_body,
             "base_logit": self._loss.base_logit(data.targets(), data.weights()),
             "init_std": self._init_std(),
             "oov": self.oov,
-            "shared": Shared.of(self.encoder_, self.n_knots, self.popularity),
         }
         self._built_with = fixed_parameters(self)
         return CTRNet.built(

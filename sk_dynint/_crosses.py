@@ -68,10 +68,11 @@ def _chosen(rows: Rows, valid: Rows | None, encoder: Any) -> pd.DataFrame:
     alone, confirming = clone(encoder), None
     with warnings_ignored():  # the encoder that is kept will warn
         indices = rows.fit_transform(alone)
+        single = [j for j, kind in enumerate(alone.field_kinds_) if kind != "list"]
         if valid is not None:
-            confirming = alone.transform(valid.X), valid.target, valid.weights()
-    found = find_crosses(indices, rows.target, rows.weight, confirming=confirming)
-    labels = alone._labels()
+            confirming = alone.transform(valid.X)[:, single], valid.target, valid.weights()
+    found = find_crosses(indices[:, single], rows.target, rows.weight, confirming=confirming)
+    labels = [alone._labels()[j] for j in single]
     return pd.DataFrame(
         [(tuple(labels[j] for j in each.columns), *each[1:], each.is_kept) for each in found],
         columns=columns,

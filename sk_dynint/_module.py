@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sk_dynint._body import Body
+from sk_dynint._pooling import MeanPooling
 from sk_dynint._shared import FrequencyVectors, PiecewiseLinear, Shared
 
 
@@ -32,13 +33,16 @@ class FieldEmbedding(nn.Module):
         Whether the gradient is a sparse tensor of the batch's rows.
     shared : Shared, default=None
         What is added to the rows: what indices of a field have in common.
+    slots : sequence of int, default=None
+        Field of each column of ``X``, if fields can have several, whose mean is taken: see
+        :class:`MeanPooling`.  None: each has one.
 
     Notes
     -----
-    Shape: (B, F) int -> (B, F, D).
+    Shape: (B, F) int -> (B, F, D); (B, C) int with slots.
     """
 
-    offsets: Tensor
+    offsets: Tensor  # first row of the field of each column
 
     def __init__(
         self,
@@ -49,10 +53,14 @@ class FieldEmbedding(nn.Module):
         oov: Literal["train", "zero"] = "train",
         sparse: bool = True,
         shared: Shared | None = None,
+        slots: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         sizes = torch.as_tensor(cardinalities, dtype=torch.int64)
         offsets = sizes.cumsum(0) - sizes
+        self.pooling = None if slots is None else MeanPooling(slots)
+        if self.pooling is not None:
+            offsets = offsets[self.pooling.slots]
         fits = int(sizes.sum()) <= torch.iinfo(torch.int32).max  # sorted in half the time
         self.register_buffer("offsets", offsets.int() if fits else offsets, persistent=False)
         self.oov = oov
@@ -61,7 +69,7 @@ class FieldEmbedding(nn.Module):
         self.weight = nn.Parameter(std * torch.randn(int(sizes.sum()), embedding_dim))
         shared = shared or Shared()
         self.numeric = shared.numeric(cardinalities, embedding_dim, std)
-        self.frequency = shared.frequency(cardinalities, embedding_dim, std)
+        self.frequency = shared.frequency(cardinalities, embedding_dim, std, slots)
 
     @property
     def added(self) -> list[PiecewiseLinear | FrequencyVectors]:
@@ -69,16 +77,16 @@ class FieldEmbedding(nn.Module):
         return [module for module in (self.numeric, self.frequency) if module is not None]
 
     def forward(self, X: Tensor) -> Tensor:
-        """Look up the rows of ``X`` (B, F)."""
-        rows = X + self.offsets
+        """Look up the rows of ``X``."""
+        rows = (X if self.pooling is None else X.clamp_min(0)) + self.offsets
         if self.sparse and torch.is_grad_enabled():
             rows = rows.long()  # sparse gradients support int64 indices only
         embedding = functional.embedding(rows, self.weight, sparse=self.sparse)
         for module in self.added:
-            embedding.index_add_(1, module.fields, module(rows))
+            embedding.index_add_(1, module.columns, module(rows))
         if self.oov == "zero":
             embedding = embedding * (X > 1).unsqueeze(-1)
-        return embedding
+        return embedding if self.pooling is None else self.pooling(embedding, X)
 
     @torch.no_grad()
     def set_gradient(self, rows: Tensor, values: Tensor) -> None:

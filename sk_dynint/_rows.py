@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, column_or_1d
 
+from sk_dynint._shared import Shared
 from sk_dynint._validation import Split, folds, split
 from sk_dynint.preprocessing import FieldEncoder, check_frame
 from sk_dynint.training import EncodedData
@@ -249,6 +250,28 @@ def encoder_for(X: Any, encoder: Any, **options: Any) -> Any:
             "columns, or encoder=None"
         )
     return X.encoder
+
+
+def table_options(
+    encoder: Any, n_knots: int | Sequence[int] | None, popularity: float
+) -> dict[str, Any]:
+    """Return the options of an embedding table for what a fitted encoder encodes.
+
+    Parameters
+    ----------
+    encoder : transformer
+        Has `cardinalities_`; one of ours can tell what indices have in common, and which columns
+        are further elements of lists.
+    n_knots, popularity
+        As the classifiers are given them.
+    """
+    slots = getattr(encoder, "slots_", None)
+    has_lists = slots is not None and len(slots) > len(encoder.cardinalities_)
+    return {
+        "cardinalities": encoder.cardinalities_,
+        "shared": Shared.of(encoder, n_knots, popularity),
+        "slots": slots if has_lists else None,
+    }
 
 
 def check_classes(y: NDArray[Any], classes: NDArray[Any]) -> NDArray[Any]:

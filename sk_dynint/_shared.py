@@ -43,16 +43,21 @@ class Shared(NamedTuple):
             return None
         options = self.n_knots, embedding_dim, init_std
         module = PiecewiseLinear(self.positions, cardinalities, *options)
-        return module if len(module.fields) else None
+        return module if len(module.columns) else None
 
     def frequency(
-        self, cardinalities: Sequence[int], embedding_dim: int, init_std: float
+        self,
+        cardinalities: Sequence[int],
+        embedding_dim: int,
+        init_std: float,
+        slots: Sequence[int] | None = None,
     ) -> FrequencyVectors | None:
         """Return the module of levels, if there is anything to share."""
         if not self.popularity or all(f is None for f in self.frequencies):
             return None
         scale = self.popularity / len(cardinalities) ** 0.5
-        return FrequencyVectors(self.frequencies, cardinalities, scale, embedding_dim, init_std)
+        options = scale, embedding_dim, init_std, slots
+        return FrequencyVectors(self.frequencies, cardinalities, *options)
 
 
 class PiecewiseLinear(nn.Module):
@@ -81,8 +86,8 @@ class PiecewiseLinear(nn.Module):
 
     Notes
     -----
-    Shape: (B, F) int, rows of the table -> (B, S, D), for the S fields that have knots; they are in
-    `fields`.
+    Shape: (B, C) int, rows of the table -> (B, S, D), for the S fields that have knots; they are in
+    `columns`.
 
     References
     ----------
@@ -91,7 +96,7 @@ class PiecewiseLinear(nn.Module):
     beside them.
     """
 
-    fields: Tensor
+    columns: Tensor
     basis: Tensor  # (S, greatest cardinality, sum of J)
     shifts: Tensor  # (S,) from rows of each field to places in the flat vectors
     places: Tensor  # (rows of the table,) the same for all rows; one beyond the last for most
@@ -123,7 +128,7 @@ class PiecewiseLinear(nn.Module):
             places[first : ends[field]] = np.arange(len(own)) + i * longest
             shifts[i] = i * longest - first
         buffers = {
-            "fields": torch.tensor(list(bases), dtype=torch.int64),
+            "columns": torch.tensor(list(bases), dtype=torch.int64),
             "basis": torch.from_numpy(basis).to(torch.get_default_dtype()),
             "shifts": torch.from_numpy(shifts),
             "places": torch.from_numpy(places),
@@ -139,8 +144,8 @@ class PiecewiseLinear(nn.Module):
         return torch.bmm(self.basis, self.knots.view(n_fields, n_knots, -1)).flatten(0, 1)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Vectors of ``rows`` (B, F) of the table in those fields."""
-        places = rows.index_select(1, self.fields) + self.shifts
+        """Vectors of ``rows`` of the table in those columns."""
+        places = rows.index_select(1, self.columns) + self.shifts
         return functional.embedding(places, self.vectors())
 
     def set_gradient(self, rows: Tensor, values: Tensor) -> None:
@@ -185,14 +190,18 @@ class FrequencyVectors(nn.Module):
         D.
     init_std : float
         Standard deviation of the normal start of a and b.
+    slots : sequence of int, default=None
+        Field of each column of the encoded rows; None: as many as there are fields.
 
     Notes
     -----
-    Shape: (B, F) int, rows of the table -> (B, S, D), for the S fields that share something; they
-    are in `fields`.
+    Shape: (B, C) int, rows of the table -> (B, S, D), for the S columns whose fields share
+    something; they are in `columns`.
     """
 
-    fields: Tensor
+    fields: Tensor  # that share something
+    columns: Tensor  # of those fields
+    owners: Tensor  # (S,) position of the field of each of these columns in `fields`
     weights: Tensor  # (rows of the table, 2) of a and b
     firsts: Tensor  # (F,) first row of each field
 
@@ -203,6 +212,7 @@ class FrequencyVectors(nn.Module):
         scale: float,
         embedding_dim: int,
         init_std: float,
+        slots: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         fields = [i for i, given in enumerate(frequencies) if given is not None]
@@ -211,8 +221,13 @@ class FrequencyVectors(nn.Module):
             p = np.asarray(frequencies[i], dtype=np.float64)
             weights[i] = np.nan_to_num(scale * np.stack([1 - p, p], axis=1))
         sizes = torch.as_tensor(cardinalities, dtype=torch.int64)
+        known = torch.tensor(fields, dtype=torch.int64)
+        of_column = torch.arange(len(sizes)) if slots is None else torch.as_tensor(slots)
+        columns = torch.isin(of_column, known).nonzero().squeeze(1)
         buffers = {
-            "fields": torch.tensor(fields, dtype=torch.int64),
+            "fields": known,
+            "columns": columns,
+            "owners": torch.searchsorted(known, of_column[columns]),
             "weights": torch.from_numpy(np.concatenate(weights)).to(torch.get_default_dtype()),
             "firsts": sizes.cumsum(0) - sizes,
         }
@@ -221,9 +236,9 @@ class FrequencyVectors(nn.Module):
         self.ends = nn.Parameter(init_std * torch.randn(2 * len(fields), embedding_dim))
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Vectors of ``rows`` (B, F) of the table in those fields."""
-        a, b = self.ends.chunk(2)
-        weights = functional.embedding(rows.index_select(1, self.fields), self.weights)
+        """Vectors of ``rows`` of the table in those columns."""
+        a, b = (ends.index_select(0, self.owners) for ends in self.ends.chunk(2))
+        weights = functional.embedding(rows.index_select(1, self.columns), self.weights)
         return torch.addcmul(weights[..., :1] * a, weights[..., 1:], b)
 
     def set_gradient(self, rows: Tensor, values: Tensor) -> None:

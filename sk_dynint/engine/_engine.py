@@ -27,6 +27,9 @@ MIN_ROWS_PER_WORKER = 32
 MIN_BLOCKS = 4
 """Blocks that rows to predict are cut in, if they are enough, so that threads can share them."""
 
+NO_ROW = torch.iinfo(torch.int32).max
+"""Row of the table in the place of an index that a list does not have: the last of all."""
+
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
 """Name -> type that a body computes in; None is the type of its parameters."""
 
@@ -289,16 +292,18 @@ class Engine:
             self._add_penalty_gradients(self.penalty * weight.sum())
         return logits
 
-    def _embedding_gradients(self, n_rows: int, n_fields: int) -> Tensor:
+    def _embedding_gradients(self, n_rows: int, n_columns: int) -> Tensor:
         """Return an array (B, F, D) to write to, the same memory for every batch.
 
-        Its places, the numbers of its (row, field), are kept too.
+        Its places, the numbers of its (row, column), are kept too.
         """
-        table = self.module.embedding.weight
+        embedding = self.module.embedding
+        table, pooling = embedding.weight, embedding.pooling
         if len(self._embedding_grads) < n_rows:
+            n_fields = n_columns if pooling is None else pooling.n_fields
             self._embedding_grads = table.new_empty(n_rows, n_fields, table.shape[1])
-            n_places = n_rows * n_fields
-            self._places = torch.arange(n_places, device=table.device).view(n_rows, n_fields)
+            places = torch.arange(n_rows * n_columns, device=table.device)
+            self._places = places.view(n_rows, n_columns)
         return self._embedding_grads[:n_rows]
 
     def _set_table_gradients(
@@ -313,25 +318,31 @@ class Engine:
         The rows of different fields are distinct, so the workers share the fields.  `beside` is
         work that one of them does meanwhile.
         """
-        n_rows, n_fields = indices.shape
-        grads = [embedding_grads.flatten(0, 1)]
+        n_rows, n_fields, _ = embedding_grads.shape
+        table = self.module.embedding
+        by_field = [embedding_grads]
         if len(self._tables) > 1:
-            grads.append(logit_grads.view(n_rows, 1, -1).expand(-1, n_fields, -1).flatten(0, 1))
-        rows, places = indices + self.module.embedding.offsets, self._places[:n_rows]
-        n_places = n_rows * n_fields
-
+            by_field.append(logit_grads.view(n_rows, 1, -1).expand(-1, n_fields, -1))
+        rows, shares = indices + table.offsets, self._shares(n_fields)
+        if table.pooling is not None:  # columns of a field may have rows in common
+            by_field = [table.pooling.spread(grads, indices) for grads in by_field]
+            rows, shares = rows.masked_fill_(indices < 0, NO_ROW), [slice(0, rows.shape[1])]
+        grads = [each.flatten(0, 1) for each in by_field]
+        places, n_places = self._places[:n_rows], rows.numel()
         loops = compiled_loops(embedding_grads)
 
-        def work(fields: slice) -> tuple[Tensor, list[Tensor]]:
+        def work(columns: slice) -> tuple[Tensor, list[Tensor]]:
             if loops is not None:
-                return sum_by_row(loops, rows, fields, grads)
-            touched, order, starts = group_rows(rows[:, fields], places[:, fields], n_places)
+                return sum_by_row(loops, rows, columns, grads)
+            touched, order, starts = group_rows(rows[:, columns], places[:, columns], n_places)
             bag = partial(functional.embedding_bag, order, offsets=starts, mode="sum")
             return touched, [bag(grad) for grad in grads]
 
-        tasks = [beside, *(partial(work, fields) for fields in self._shares(n_fields))]
+        tasks = [beside, *(partial(work, columns) for columns in shares)]
         _, *parts = self.workers.map(lambda task: task(), tasks)
-        touched, sums = zip(*parts, strict=True)
+        touched, sums = (list(each) for each in zip(*parts, strict=True))
+        if table.pooling is not None and touched[-1][-1] == NO_ROW:
+            touched[-1], sums[-1] = touched[-1][:-1], [each[:-1] for each in sums[-1]]
         for table, values in zip(self._tables, zip(*sums, strict=True), strict=True):
             table.set_gradient(_joined(touched), _joined(values))
 
@@ -347,7 +358,7 @@ class Engine:
                     p.grad.add_(gradient * coefficient)
 
 
-def _joined(parts: tuple[Tensor, ...]) -> Tensor:
+def _joined(parts: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
     """Put the parts of a tensor together, without a copy if there is one."""
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 

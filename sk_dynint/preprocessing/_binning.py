@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ._columns import Distinct
+from ._column import Distinct
 from ._field import FIRST_KEPT, MISSING, Field, Indices
 
 Floats = NDArray[np.float64]
@@ -63,6 +63,7 @@ _SIGNLESS = ("authors", "literal")
 class NumericField(Field):
     """A fitted numeric column."""
 
+    name = "numeric"
     is_numeric = True
     binning: str
     thresholds: Floats  # (bins - 1,)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ._cells import NO_VALUES, joined_kinds, kinds_of
-from ._columns import Column, to_keys
+from ._column import Column, to_keys
+from ._lists import ListColumn
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,8 @@ class Counts:
         Their counts, whole numbers without weights.
     missing : float
         Count of the missing cells.
+    width : int, default=None
+        Length of the longest list in a column of lists; None for other columns.
     """
 
     label: Any
@@ -42,11 +45,17 @@ class Counts:
     values: Any
     counts: NDArray[Any]
     missing: float
+    width: int | None = None
 
     @property
     def has_values(self) -> bool:
         """Whether any cell holds a value."""
         return self.kind != NO_VALUES
+
+    @property
+    def holds(self) -> str:
+        """What the cells hold, for errors."""
+        return self.kind if self.width is None else f"lists of {self.kind}"
 
     def keys(self) -> NDArray[Any]:
         """Return the distinct values as they are compared: numbers, or keys of levels."""
@@ -56,9 +65,7 @@ class Counts:
 
     def compact(self) -> Counts:
         """Return the same counts with keys instead of values, to be kept."""
-        return Counts(
-            self.label, self.kind, self.is_numeric, self.keys(), self.counts, self.missing
-        )
+        return replace(self, values=self.keys())
 
     def __add__(self, other: Counts) -> Counts:
         """Return the counts of both parts.
@@ -69,15 +76,15 @@ class Counts:
             If the parts hold values of different kinds.
         """
         missing = self.missing + other.missing
+        width = max((part.width for part in (self, other) if part.width), default=None)
         for part, empty in ((self, other), (other, self)):
             if not empty.has_values:
-                return Counts(
-                    self.label, part.kind, part.is_numeric, part.keys(), part.counts, missing
-                )
+                return replace(part.compact(), missing=missing, width=width)
         kinds, others = kinds_of(self.kind), kinds_of(other.kind)
-        if self.is_numeric != other.is_numeric or not kinds & others:
+        are_alike = (self.is_numeric, self.width is None) == (other.is_numeric, other.width is None)
+        if not are_alike or not kinds & others:
             raise ValueError(
-                f"column {self.label!r} holds {self.kind} in one part and {other.kind} in the "
+                f"column {self.label!r} holds {self.holds} in one part and {other.holds} in the "
                 "other; read both in the same way"
             )
         keys = np.concatenate([self.keys(), other.keys()])
@@ -86,7 +93,8 @@ class Counts:
         total = np.zeros(len(distinct), dtype=counts.dtype)
         np.add.at(total, codes, counts)
         kind = joined_kinds(kinds | others)
-        return Counts(self.label, kind, self.is_numeric, np.asarray(distinct), total, missing)
+        values = np.asarray(distinct)
+        return Counts(self.label, kind, self.is_numeric, values, total, missing, width)
 
 
 def count_column(
@@ -98,15 +106,22 @@ def count_column(
 ) -> tuple[Counts, NDArray[np.intp]]:
     """Count the values of a column; return where they stand in it too, -1 for missing cells.
 
-    `order` is the one in which weights are added, see :func:`summation_order`.
+    `order` is the one in which weights are added, see :func:`summation_order`.  An element that a
+    list has twice counts once.
     """
     codes, values = column.distinct_numbers() if is_numeric else column.distinct()
-    ordered, ordered_weight = codes, weight
+    counted, width = codes, None
+    if isinstance(column, ListColumn):
+        places, width = column.once_a_row(codes), column.width
+        counted = codes[places]
+        if weight is not None:
+            weight = weight[column.owners[places]]
+            order = summation_order(weight)
     if order is not None and weight is not None:
-        ordered, ordered_weight = codes[order], weight[order]
-    counts = np.bincount(ordered + 1, ordered_weight, minlength=len(values) + 1)
+        counted, weight = counted[order], weight[order]
+    counts = np.bincount(counted + 1, weight, minlength=len(values) + 1)
     kind = column.kind if counts[1:].any() else NO_VALUES
-    return Counts(column.label, kind, is_numeric, values, counts[1:], counts[0]), codes
+    return Counts(column.label, kind, is_numeric, values, counts[1:], counts[0], width), codes
 
 
 def summation_order(weight: NDArray[np.float64] | None) -> NDArray[np.intp] | None:

@@ -233,14 +233,13 @@ def fit_cross(
     return cross, np.column_stack(by_row)
 
 
-def encode_crosses(crosses: Sequence[Cross], matrix: Indices) -> None:
-    """Fill in the indices of the fields of crosses, the last columns of a matrix."""
+def encode_crosses(crosses: Sequence[Cross], matrix: Indices, n_columns: int) -> None:
+    """Fill in the indices of the fields of crosses, which come after those of the columns."""
     if not crosses:
         return
 
     def work(start: int) -> None:
-        rows = matrix[start : start + _ROWS]
-        first = matrix.shape[1] - sum(cross.n_fields for cross in crosses)
+        rows, first = matrix[start : start + _ROWS], n_columns
         for cross in crosses:
             rows[:, first : first + cross.n_fields] = cross.encode(rows)
             first += cross.n_fields

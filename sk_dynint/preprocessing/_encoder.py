@@ -20,16 +20,20 @@ from sklearn.utils.validation import (
 )
 
 from sk_dynint._versioned import Versioned
+from sk_dynint._warnings import warn
 
 from ._advice import MIN_ROWS, warn_of_identifiers, warn_of_useless_columns
 from ._binning import BINNINGS, NumericField
+from ._column import Column
 from ._columns import read_columns
 from ._counts import Counts
 from ._crosses import Cross, encode_crosses
 from ._field import Field, Indices, frequencies
 from ._fitting import Fitting, Limits, count_tasks, encode_columns
 from ._levels import CategoricalField, decode
-from ._roles import column_position, resolve_binning, resolve_crosses
+from ._list_field import PAD, ListField
+from ._lists import ListColumn, split_strings
+from ._roles import column_position, resolve_binning, resolve_crosses, resolve_separators
 from ._state import part_of, prefixed
 from ._target import Sample
 
@@ -80,13 +84,22 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
     target_statistics : bool, default=True
         Whether each cross has, beside the field of its levels, a numeric field of the mean of the
         target among the rows of a level. `fit` needs `y` then.
+    separators : dict, default=None
+        Columns of strings that are lists, by name or position, and what stands between their
+        elements: ``{"genres": "|"}`` reads "comedy|drama" as a list of two.
+    max_list_length : int, default=64
+        Elements of a list that count, at most; those of longer ones are left out, of which `fit`
+        warns. Each row of the encoded matrix has room for the longest list that `fit` met.
 
     Attributes
     ----------
     cardinalities_ : ndarray of shape (n_fields,), int64
         Number of indices of each field: field `i` is encoded in ``range(cardinalities_[i])``.
         There are as many fields as columns, and those of crosses.
-    field_kinds_ : list of {"categorical", "numeric", "cross", "statistic"}
+    slots_ : ndarray of shape (n_encoded,), int64
+        The field of each column of the encoded matrix: first every field once, then those of lists
+        again, for their further elements.
+    field_kinds_ : list of {"categorical", "numeric", "list", "cross", "statistic"}
         What each field is: a column as it is read, the levels of a cross, or a mean of the target.
     value_kinds_ : list of str
         What each column held in `fit`: "strings", "numbers", "dates", "durations", "booleans",
@@ -140,6 +153,13 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
     are decoded in UTC. It does not matter in what a column is stored: NumPy, pandas, polars, Arrow
     or objects of Python. None, NaN, NaT and `pandas.NA` are missing. A column without any value is
     allowed, with a warning: all its later values are unseen ones.
+
+    *Lists.* A column of lists, sets or one-dimensional arrays (a tuple is one value), or of strings
+    with a separator, is one categorical field, whose elements are its levels. A level is counted
+    once for each row that holds it. The index of the first element stands in the field's column of
+    the encoded matrix; further elements stand in columns at its end, as many for the field as its
+    longest list needs, -1 where a list is shorter. An empty list is missing. Sets are sorted, and
+    of strings what is empty between two separators is left out. Lists take no part in crosses.
 
     *Kinds.* A column may hold values of several kinds ("numbers and strings"). A kind that it did
     not hold in `fit` is an error, because all such values would be unseen: bytes for strings, say.
@@ -214,6 +234,17 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
     3      (u, j)     10
     4      (v, i)     10
     5      (v, j)     10
+
+    Lists:
+
+    >>> X = pd.DataFrame({"n": [1, 2, 1], "tags": ["a|b", "b", "b|c|a"]})
+    >>> encoder = FieldEncoder(separators={"tags": "|"})
+    >>> encoder.fit_transform(X)
+    array([[ 2,  3,  2, -1],
+           [ 3,  2, -1, -1],
+           [ 2,  2,  0,  3]], dtype=int32)
+    >>> encoder.slots_
+    array([0, 1, 1, 1])
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -225,9 +256,12 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
         "keep_counts": ["boolean"],
         "crosses": [list, tuple, None],
         "target_statistics": ["boolean"],
+        "separators": [dict, None],
+        "max_list_length": [Interval(Integral, 1, None, closed="left")],
     }
 
     cardinalities_: NDArray[np.int64]
+    slots_: NDArray[np.int64]
     field_kinds_: list[str]
     binning_: list[str | None]
     counts_: list[Counts]
@@ -244,6 +278,8 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
         keep_counts: bool = False,
         crosses: Sequence[Sequence[Any]] | None = None,
         target_statistics: bool = True,
+        separators: Mapping[Any, str] | None = None,
+        max_list_length: int = 64,
     ) -> None:
         self.categorical_features = categorical_features
         self.binning = binning
@@ -253,6 +289,8 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
         self.keep_counts = keep_counts
         self.crosses = crosses
         self.target_statistics = target_statistics
+        self.separators = separators
+        self.max_list_length = max_list_length
 
     def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Count levels and place bins.
@@ -278,7 +316,8 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
             column that is to be numeric; if a parameter names a column that is not there; if all
             weights are zero; if `y` is needed and absent, has missing labels, or fractions.
         TypeError
-            If `X` is sparse or holds objects that cannot be levels, such as lists.
+            If `X` is sparse or holds objects that cannot be levels, such as dicts; if a column
+            holds lists and something else, or lists of lists.
         """
         fitting = self._check_fit_input(X, y, sample_weight)
         if fitting.crosses:  # they are made of the indices of the columns
@@ -428,8 +467,8 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
         fields: list[Field] = []
         for j in range(state["n_features"]):
             own = part_of(state, f"fields.{j}.")
-            kind = NumericField if own["is_numeric"] else CategoricalField
-            fields.append(kind.from_state(own))
+            kind = ListField if "width" in own else CategoricalField
+            fields.append((NumericField if own["is_numeric"] else kind).from_state(own))
         crosses = [
             Cross.from_state(part_of(state, f"crosses.{i}.")) for i in range(state["n_crosses"])
         ]
@@ -452,6 +491,7 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
         Returns
         -------
         indices : ndarray of shape (n_samples, n_fields), int32
+            With lists (n_samples, n_encoded), see `slots_`.
 
         Raises
         ------
@@ -460,10 +500,10 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
             and missing values are no reason.
         """
         check_is_fitted(self)
-        columns = read_columns(self, X, reset=False)
-        n_extra = len(self.cardinalities_) - len(self._fields)
-        indices = encode_columns(columns, self._fields, self._labels(), n_extra)
-        encode_crosses(self._crosses, indices)
+        columns, n_columns = self._read(X, reset=False), len(self._fields)
+        n_crossed = len(self.cardinalities_) - n_columns
+        indices = encode_columns(columns, self._fields, self._labels(), n_crossed)
+        encode_crosses(self._crosses, indices, n_columns)
         return indices
 
     def inverse_transform(self, X: ArrayLike) -> pd.DataFrame:
@@ -471,7 +511,7 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_fields)
+        X : array-like of shape (n_samples, n_encoded)
             Field indices. Those of crosses are not used.
 
         Returns
@@ -479,20 +519,21 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
         table : DataFrame of shape (n_samples, n_features)
             Levels, and for numeric columns the middle of what fell in the bin in `fit` (of its
             absolute value where the binning loses the sign; dates in UTC). Index 1 is missing, and
-            so is 0, which stands for no level in particular.
+            so is 0, which stands for no level in particular. Lists are lists.
         """
         check_is_fitted(self)
         codes = self._check_codes(X)
         names = getattr(self, "feature_names_in_", _check_feature_names_in(self))
         values: dict[int, Any] = {}
-        categorical = [j for j, kind in enumerate(self.field_kinds_) if kind == "categorical"]
-        if categorical:
-            levels = [field for field in self._fields if isinstance(field, CategoricalField)]
-            decoded = decode(levels, codes[:, categorical])
-            values = dict(zip(categorical, decoded, strict=True))
+        levels = {j: f for j, f in enumerate(self._fields) if type(f) is CategoricalField}
+        if levels:
+            decoded = decode(list(levels.values()), codes[:, list(levels)])
+            values = dict(zip(levels, decoded, strict=True))
         for j, field in enumerate(self._fields):
             if isinstance(field, NumericField):
                 values[j] = field.decode(codes[:, j])
+            elif isinstance(field, ListField):
+                values[j] = field.decode(codes[:, self.slots_ == j])
         return pd.DataFrame({j: values[j] for j in range(len(names))}).set_axis(names, axis=1)
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
@@ -505,19 +546,25 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        names : ndarray of str, shape (n_fields,)
+        names : ndarray of str, shape (n_encoded,)
             A column's field has the name of the column; those of a cross are called "user:item",
             in the order of the columns, and "target mean of user:item", with ", class c" for each
-            of more than two classes.
+            of more than two classes. The columns of further elements of lists are called "tags[1]",
+            "tags[2]" and so on.
         """
         check_is_fitted(self)
         columns = _check_feature_names_in(self, input_features)
-        return np.array(self._names(columns), dtype=object)
+        further = (
+            f"{name}[{i}]"
+            for name, field in zip(columns, self._fields, strict=True)
+            for i in range(1, field.width)
+        )
+        return np.array([*self._names(columns), *further], dtype=object)
 
     @property
     def value_kinds_(self) -> list[str]:
         """What each column held in `fit`."""
-        return [field.kind for field in self._fields]
+        return [field.held for field in self._fields]
 
     @property
     def levels_(self) -> list[pd.DataFrame]:
@@ -562,7 +609,17 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
     def _check_fit_input(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> Fitting:
         """Check what `fit` is given against the parameters."""
         self._validate_params()
-        columns = read_columns(self, X, reset=True)
+        columns = self._read(X, reset=True)
+        too_long = {c.label: c.width for c in columns if c.width > self.max_list_length}
+        if too_long:
+            warn(
+                f"columns hold lists of up to so many elements: {too_long}; of longer ones the "
+                f"first {self.max_list_length} count (max_list_length)"
+            )
+        columns = [
+            column.cut(self.max_list_length) if isinstance(column, ListColumn) else column
+            for column in columns
+        ]
         n_samples, weight, sample = len(columns[0]), None, None
         if sample_weight is not None:
             weight = _check_sample_weight(
@@ -580,6 +637,13 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
             sample = Sample.of(n_samples, y if self.target_statistics else None, weight)
         tasks = count_tasks(columns, weight, self.categorical_features, self.binning)
         return Fitting(columns, weight, tasks, self._limits(), crosses, sample)
+
+    def _read(self, X: Any, *, reset: bool) -> list[Column]:
+        """Check a table and return its columns; strings with a separator are lists."""
+        columns = read_columns(self, X, reset=reset)
+        for j, separator in resolve_separators(self.separators, columns).items():
+            columns[j] = split_strings(columns[j], separator)
+        return columns
 
     def _limits(self) -> Limits:
         return Limits(self.n_bins, self.min_count, self.min_count if self.threshold_numeric else 0)
@@ -607,9 +671,7 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
         self._fields, self._crosses = list(fields), list(crosses)
         self.n_samples_seen_ = n_samples
         cardinalities = [field.cardinality for field in fields]
-        self.field_kinds_ = [
-            "categorical" if isinstance(field, CategoricalField) else "numeric" for field in fields
-        ]
+        self.field_kinds_ = [field.name for field in fields]
         self.binning_ = [
             field.binning if isinstance(field, NumericField) else None for field in fields
         ]
@@ -618,6 +680,8 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
             self.field_kinds_ += ["cross", *["statistic"] * len(cross.statistics)]
             self.binning_ += [None, *(field.binning for field in cross.statistics)]
         self.cardinalities_ = np.array(cardinalities, dtype=np.int64)
+        further = np.repeat(np.arange(len(fields)), [field.width - 1 for field in fields])
+        self.slots_ = np.concatenate([np.arange(len(cardinalities)), further])
         if self.keep_counts and counts:
             self.counts_ = [each.compact() for each in counts]
         elif hasattr(self, "counts_"):
@@ -629,18 +693,20 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
             warn_of_identifiers(counts, self.n_bins, known)
 
     def _check_codes(self, X: ArrayLike) -> NDArray[np.int64]:
-        """Return field indices that are within the cardinalities."""
-        given, n_fields = check_array(X), len(self.cardinalities_)
-        if given.shape[1] != n_fields:
+        """Return field indices that are within the cardinalities; -1 pads lists."""
+        given, n_encoded = check_array(X), len(self.slots_)
+        if given.shape[1] != n_encoded:
             raise ValueError(
                 f"X has {given.shape[1]} features, but {type(self).__name__} is expecting "
-                f"{n_fields} features as input."
+                f"{n_encoded} features as input."
             )
-        codes = given.astype(np.int64)
-        wrong = (codes != given) | (codes < 0) | (codes >= self.cardinalities_)
+        codes, least = given.astype(np.int64), np.zeros(n_encoded, dtype=np.int64)
+        least[len(self.cardinalities_) :] = PAD
+        wrong = (codes != given) | (codes < least) | (codes >= self.cardinalities_[self.slots_])
         if wrong.any():
             i, j = np.argwhere(wrong)[0]
-            label = self._names(self._labels())[j]
-            largest = self.cardinalities_[j] - 1
+            field = self.slots_[j]
+            label = self._names(self._labels())[field]
+            largest = self.cardinalities_[field] - 1
             raise ValueError(f"column {label!r} has indices 0 to {largest}, got {given[i, j]}.")
         return codes

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ._cells import NO_VALUES, NUMERIC_KINDS, kinds_of
-from ._columns import Column, Distinct
+from ._column import Column, Distinct
 
 Indices = NDArray[np.int32]
 
@@ -30,9 +30,18 @@ STRANGE_MIN_ROWS = 100
 class Field(ABC):
     """A fitted column: the kind of its values and the count of each index."""
 
+    name: ClassVar[str]
     is_numeric: ClassVar[bool]
     kind: str
     counts: NDArray[Any]  # (cardinality,)
+
+    width = 1  # no annotation: no field of the dataclass
+    """Most values that a cell holds."""
+
+    @property
+    def held(self) -> str:
+        """What the cells held in `fit`."""
+        return self.kind
 
     @property
     def cardinality(self) -> int:
@@ -72,9 +81,8 @@ class Field(ABC):
         if self.kind != NO_VALUES:
             known = kinds_of(self.kind)
         if not kinds_of(column.kind) <= known and not column.is_all_missing():
-            name = "numeric" if self.is_numeric else "categorical"
             raise ValueError(
-                f"{column} holds {column.kind}, but it is {name} and held {self.kind} in fit."
+                f"{column} holds {column.holds}, but it is {self.name} and held {self.held} in fit."
             )
 
     def encode(self, column: Column, out: Indices) -> float:

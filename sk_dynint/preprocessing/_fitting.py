@@ -11,11 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._advice import warn_of_strangers
 from ._binning import fit_numeric
-from ._columns import Column
+from ._column import Column
 from ._counts import Counts, count_column, summation_order
 from ._crosses import Cross, fit_crosses
 from ._field import Field, Indices, gather
 from ._levels import fit_levels
+from ._list_field import ListField, padded
+from ._lists import ListColumn
 from ._roles import resolve_binning, resolve_categorical
 from ._target import Sample
 from ._threads import column_threads, fill_matrix
@@ -35,7 +37,12 @@ class Limits(NamedTuple):
         """Choose levels or bins; return the field and the index of each distinct value."""
         common: dict[str, Any] = {"missing": counts.missing, "kind": counts.kind}
         if not counts.is_numeric:
-            return fit_levels(counts.values, counts.counts, min_count=self.min_count, **common)
+            levels, index = fit_levels(
+                counts.values, counts.counts, min_count=self.min_count, **common
+            )
+            return (
+                ListField(**vars(levels), width=counts.width) if counts.width else levels
+            ), index
         bins = fit_numeric(
             counts.values,
             counts.counts,
@@ -78,28 +85,35 @@ class Fitting(NamedTuple):
         """Fit all fields, and encode the rows: by cross-fitted statistics, if there are any."""
         if self.sample is None:
             return *self._fit_encode_columns(0), []
-        n_extra = len(self.crosses) * self.sample.n_fields
-        indices, fields, counts = self._fit_encode_columns(n_extra)
+        n_crossed = len(self.crosses) * self.sample.n_fields
+        indices, fields, counts = self._fit_encode_columns(n_crossed)
         crosses = fit_crosses(self.crosses, indices, fields, self.sample, **self.limits._asdict())
         return indices, fields, counts, crosses
 
-    def _fit_encode_columns(self, n_extra: int) -> tuple[Indices, list[Field], list[Counts]]:
+    def _fit_encode_columns(self, n_crossed: int) -> tuple[Indices, list[Field], list[Counts]]:
         """Fit and encode the columns; return a matrix that has room for the crosses."""
         if self.weight is not None and not self.weight.all():
             # Rows of weight 0 are encoded, but must leave no trace in the levels.
             fields, counts = self.fit_columns()
             labels = [column.label for column in self.columns]
-            return encode_columns(self.columns, fields, labels, n_extra), fields, counts
+            return encode_columns(self.columns, fields, labels, n_crossed), fields, counts
 
-        def work(task: tuple[Count, str], out: Indices) -> tuple[Field, Counts]:
-            count, binning = task
+        def work(task: tuple[Column, Count, str], out: Indices) -> tuple[Field, Counts, Any]:
+            column, count, binning = task
             counts, codes = count()
             field, index = self.limits.fit(counts, binning)
-            gather(index, codes, out)
-            return field, counts
+            if not isinstance(column, ListColumn):
+                gather(index, codes, out)
+                return field, counts, None
+            gather(index, codes, elements := np.empty(len(codes), dtype=np.int32))
+            return field, counts, padded(column, elements, column.width, out)
 
-        indices, results = fill_matrix(work, self.tasks, self.n_samples, n_extra)
-        return indices, [field for field, _ in results], [counts for _, counts in results]
+        tasks = [(column, *task) for column, task in zip(self.columns, self.tasks, strict=True)]
+        n_free = n_crossed + n_slots(self.columns)
+        indices, results = fill_matrix(work, tasks, self.n_samples, n_free)
+        fields, counts, others = map(list, zip(*results, strict=True))
+        write_last(indices, others)
+        return indices, fields, counts
 
 
 def count_tasks(
@@ -122,15 +136,33 @@ def count_tasks(
 
 
 def encode_columns(
-    columns: Sequence[Column], fields: Sequence[Field], labels: Sequence[Any], n_extra: int
+    columns: Sequence[Column], fields: Sequence[Field], labels: Sequence[Any], n_crossed: int
 ) -> Indices:
     """Encode columns; return a matrix that has room for the fields of crosses."""
     for column, field in zip(columns, fields, strict=True):
         field.check_kind(column)
-    encodings = [
-        partial(field.encode, column) for field, column in zip(fields, columns, strict=True)
-    ]
-    n_samples = len(columns[0])
-    indices, shares = fill_matrix(lambda encode, out: encode(out), encodings, n_samples, n_extra)
+
+    def work(pair: tuple[Field, Column], out: Indices) -> tuple[float, Indices | None]:
+        field, column = pair
+        if isinstance(field, ListField):
+            return field.encode_lists(column, out)
+        return field.encode(column, out), None
+
+    pairs, n_free = list(zip(fields, columns, strict=True)), n_crossed + n_slots(fields)
+    indices, results = fill_matrix(work, pairs, len(columns[0]), n_free)
+    shares, others = zip(*results, strict=True)
+    write_last(indices, others)
     warn_of_strangers(labels, fields, shares)
     return indices
+
+
+def n_slots(parts: Sequence[Column | Field]) -> int:
+    """Return the number of columns that a matrix has for further elements of lists, at its end."""
+    return sum(part.width - 1 for part in parts)
+
+
+def write_last(matrix: Indices, blocks: Sequence[Indices | None]) -> None:
+    """Write blocks of columns, where there are any, side by side at the end of a matrix."""
+    if given := [block for block in blocks if block is not None]:
+        joined = np.concatenate(given, axis=1)
+        matrix[:, matrix.shape[1] - joined.shape[1] :] = joined

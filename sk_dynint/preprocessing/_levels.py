@@ -22,7 +22,7 @@ from sk_dynint._warnings import warnings_ignored
 
 from ._arrow import arrow_keys, arrow_positions, is_arrow_backed
 from ._cells import from_key, is_mixed
-from ._columns import Column, Distinct, to_keys
+from ._column import Column, Distinct, to_keys
 from ._field import DIRECT_LOOKUP_MAX_ROWS, FIRST_KEPT, RARE, Field, Indices
 from ._state import pack_keys, part_of, prefixed, unpack_keys
 
@@ -35,6 +35,7 @@ class CategoricalField(Field):
     missing, has 1, and what is not found (position -1) has 0.
     """
 
+    name = "categorical"
     is_numeric = False
     levels: pd.Index  # (cardinality - 1,)
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._binning import BINNINGS
-from ._columns import Column
+from ._column import Column
 from ._counts import Counts
+from ._lists import ListColumn
 
 
 def resolve_categorical(chosen: str | ArrayLike, columns: Sequence[Column]) -> list[bool]:
@@ -70,10 +71,27 @@ def resolve_crosses(
         positions = tuple(sorted({column_position(key, columns, "crosses") for key in cross}))
         if len(positions) < max(2, len(cross)):
             raise ValueError(f"a cross has two or more columns that differ, got {cross!r}.")
+        if lists := [columns[j].label for j in positions if isinstance(columns[j], ListColumn)]:
+            raise ValueError(f"crosses has {cross!r}, but {lists} hold lists, which have no cross.")
         if positions in crosses:
             raise ValueError(f"crosses has {cross!r} twice; the order of columns does not matter.")
         crosses.append(positions)
     return crosses
+
+
+def resolve_separators(
+    asked: Mapping[Any, str] | None, columns: Sequence[Column]
+) -> dict[int, str]:
+    """Return the separator of each column of strings that are lists, by the column's position."""
+    separators = {}
+    for key, separator in (asked or {}).items():
+        if not isinstance(separator, str) or not separator:
+            raise ValueError(
+                f"separators[{key!r}] must be a string of one character or more, such as '|', "
+                f"got {separator!r}."
+            )
+        separators[column_position(key, columns, "separators")] = separator
+    return separators
 
 
 def column_position(key: Any, columns: Sequence[Column | Counts], parameter: str) -> int:

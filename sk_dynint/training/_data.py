@@ -23,7 +23,7 @@ class EncodedData:
 
     Parameters
     ----------
-    indices : array-like of shape (n_samples, n_fields), int
+    indices : array-like of shape (n_samples, n_encoded), int
         Field indices, what ``encoder.transform(X)`` returned; for training rows of an encoder with
         means of the target (`crosses`) what ``encoder.fit_transform(X, y)`` returned.
     target : array-like of shape (n_samples,), default=None
@@ -80,7 +80,8 @@ class EncodedData:
             if values is not None and values.shape != (len(self),):
                 raise ValueError(f"{name} has shape {values.shape}, but there are {len(self)} rows")
         if encoder is not None:
-            check_indices(self.indices, encoder.cardinalities_)
+            slots = getattr(encoder, "slots_", None)
+            check_indices(self.indices, encoder.cardinalities_, slots)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -227,20 +228,30 @@ def _array(values: ArrayLike) -> NDArray[Any]:
     return array if array.flags.writeable else array.copy()
 
 
-def check_indices(indices: NDArray[np.integer], cardinalities: ArrayLike) -> None:
-    """Refuse field indices that an embedding table of these cardinalities does not have."""
+def check_indices(
+    indices: NDArray[np.integer], cardinalities: ArrayLike, slots: ArrayLike | None = None
+) -> None:
+    """Refuse field indices that an embedding table of these cardinalities does not have.
+
+    `slots` are the fields of the columns: each once, then those of further elements of lists, which
+    may have -1 in their place.
+    """
     sizes = np.asarray(cardinalities)
-    if indices.shape[1] != len(sizes):
+    fields = np.arange(len(sizes)) if slots is None else np.asarray(slots)
+    if indices.shape[1] != len(fields):
         raise ValueError(
             f"indices have {indices.shape[1]} columns, but the encoder has {len(sizes)} fields"
+            + (f" in {len(fields)} columns" if len(fields) > len(sizes) else "")
         )
     if not len(indices):
         return
-    wrong = (indices.min(0) < 0) | (indices.max(0) >= sizes)
+    sizes, least = sizes[fields], np.where(np.arange(len(fields)) < len(sizes), 0, -1)
+    wrong = (indices.min(0) < least) | (indices.max(0) >= sizes)
     if wrong.any():
-        field = int(wrong.argmax())
-        column = indices[:, field]
-        row = int(((column < 0) | (column >= sizes[field])).argmax())
+        place = int(wrong.argmax())
+        column = indices[:, place]
+        row = int(((column < least[place]) | (column >= sizes[place])).argmax())
         raise ValueError(
-            f"field {field} has indices 0 to {sizes[field] - 1}, but row {row} has {column[row]}"
+            f"field {fields[place]} has indices 0 to {sizes[place] - 1}, but row {row} has "
+            f"{column[row]}"
         )

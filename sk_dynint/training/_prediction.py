@@ -34,6 +34,7 @@ class PredictionMixin:
     criterion_: Loss
     device: str | torch.device
     module__cardinalities: Any
+    module__slots: Any
 
     def logits(self, indices: Tensor | NDArray[np.integer]) -> Tensor:
         """Return the logits of field indices that are known to be valid, on the net's device.
@@ -91,5 +92,5 @@ class PredictionMixin:
         if isinstance(X, Tensor):
             X = X.cpu().numpy()
         data = X if isinstance(X, EncodedData) else EncodedData(X)
-        check_indices(data.indices, self.module__cardinalities)
+        check_indices(data.indices, self.module__cardinalities, self.module__slots)
         return data
