@@ -61,7 +61,7 @@ def column_to_pandas(column: Any) -> pd.Series:
     import pyarrow as pa
 
     kind = column.type
-    if isinstance(kind, pa.UuidType):
+    if isinstance(kind, pa.UuidType) or _is_list(kind):
         return pd.Series(column.to_pylist(), dtype=object)
     if isinstance(kind, pa.BaseExtensionType):
         return column_to_pandas(column.cast(kind.storage_type))
@@ -103,6 +103,14 @@ def _is_string(kind: Any) -> bool:
     import pyarrow as pa
 
     return kind in (pa.string(), pa.large_string(), pa.string_view())
+
+
+def _is_list(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return (
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
 
 
 def extension_to_pandas(series: pd.Series) -> pd.Series:

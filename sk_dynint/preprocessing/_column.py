@@ -46,7 +46,8 @@ class Column:
     kind: str
     codes: NDArray[np.intp] | None = None
 
-    width = 1  # no annotation: no field of the dataclass
+    is_list = False  # no annotation: no field of the dataclass
+    width = 1
     """Most values that a cell holds."""
 
     @property

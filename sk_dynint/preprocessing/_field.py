@@ -35,7 +35,8 @@ class Field(ABC):
     kind: str
     counts: NDArray[Any]  # (cardinality,)
 
-    width = 1  # no annotation: no field of the dataclass
+    is_list = False  # no annotation: no field of the dataclass
+    width = 1
     """Most values that a cell holds."""
 
     @property
@@ -80,10 +81,10 @@ class Field(ABC):
         known = set(NUMERIC_KINDS) if self.is_numeric else kinds_of(column.kind)
         if self.kind != NO_VALUES:
             known = kinds_of(self.kind)
-        if not kinds_of(column.kind) <= known and not column.is_all_missing():
-            raise ValueError(
-                f"{column} holds {column.holds}, but it is {self.name} and held {self.held} in fit."
-            )
+        fits = kinds_of(column.kind) <= known and column.is_list == self.is_list
+        if not fits and not column.is_all_missing():
+            what = "" if self.is_list else f"it is {self.name} and "
+            raise ValueError(f"{column} holds {column.holds}, but {what}held {self.held} in fit.")
 
     def encode(self, column: Column, out: Indices) -> float:
         """Write the indices of a column.

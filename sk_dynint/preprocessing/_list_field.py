@@ -23,18 +23,13 @@ class ListField(CategoricalField):
     """The field of the elements of lists, and the number of elements that it has room for."""
 
     name = "list"
+    is_list = True
     width: int = 1
 
     @property
     def held(self) -> str:
         """What the cells held in `fit`."""
         return f"lists of {self.kind}"
-
-    def check_kind(self, column: Column) -> None:
-        """Refuse a column of other elements, or one that holds no lists."""
-        if not isinstance(column, ListColumn) and not column.is_all_missing():
-            raise ValueError(f"{column} holds {column.holds}, but held {self.held} in fit.")
-        super().check_kind(column)
 
     def encode_lists(self, column: Column, out: Indices) -> tuple[float, Indices]:
         """Write the index of the first element of each list; return those of the others, padded.

@@ -27,6 +27,8 @@ class ListColumn(Column):
 
     lengths: NDArray[np.intp] = field(kw_only=True)  # (n,), each at least 1
 
+    is_list = True
+
     def __len__(self) -> int:
         return len(self.lengths)
 

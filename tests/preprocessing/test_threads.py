@@ -73,7 +73,7 @@ def test_any_number_of_columns(n_threads, n_columns):
 
 
 def test_an_error_is_that_of_the_first_column():
-    X = pd.DataFrame({"a": ["x", "y"], "b": [[1], [2]], "c": [[1], [2]]})
+    X = pd.DataFrame({"a": ["x", "y"], "b": [{}, {}], "c": [{}, {}]})
     with threads(2), pytest.raises(TypeError, match="column 'b' holds something else"):
         FieldEncoder().fit(X)
 
