@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from sk_dynint._crosses import encoder_with_crosses
 from sk_dynint._loss import Loss, loss_for
 from sk_dynint._names import check_names, checked_params, refuse_arguments
 from sk_dynint._parameters import CONSTRAINTS
-from sk_dynint._process import no_fork, resolve_device, seeded
+from sk_dynint._process import draw_seed, no_fork, resolve_device, seeded
 from sk_dynint._rows import Rows, check_columns, encode, table_options
 from sk_dynint._shared import knots_by_scale
 from sk_dynint._validation import warn_of_order
@@ -36,6 +36,7 @@ from sk_dynint.training import (
     SklearnCallbacks,
     auto_batch_size,
     check_callbacks,
+    number_of_members,
 )
 
 
@@ -48,8 +49,9 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
 
     encoder: Any
     net_: CTRNet
+    n_members_: int
     _built_with: dict[str, Any]
-    n_members: int = 1
+    n_members: int | Literal["auto"] = 1
     crosses: Any = None
     n_knots: Any = None
     popularity: float = 0.0
@@ -125,6 +127,8 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
             classes = self.classes_ if warm else None
             groups = self.validation_column if groups is None else groups
             rows = self._check_rows(X, y, sample_weight, classes, groups, reset=not warm)
+            if not warm:
+                self.n_members_ = number_of_members(self.n_members, len(rows.target))
             valid = None
             if X_val is not None:
                 valid = self._check_rows(X_val, y_val, sample_weight_val, self.classes_)
@@ -183,6 +187,8 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
         random_state = check_random_state(self.random_state)
         with unchanged_on_failure(self, continues=not first):
             rows = self._check_rows(X, y, sample_weight, known, reset=first)
+            if first:  # more rows will come
+                self.n_members_ = number_of_members(self.n_members)
             data, _ = self._encode(rows, fit=first)
             if first:
                 self.net_ = self._make_net(data, make_body, random_state)
@@ -242,8 +248,8 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
         sets_aside = valid is None and self._wants_validation(len(rows.target))
         options = self.validation, self.validation_fraction, random_state
         parts = None
-        if sets_aside and self.n_members > 1 and self.validation != "last":
-            parts = rows.folds(*options, self.n_members)
+        if sets_aside and self.n_members_ > 1 and self.validation != "last":
+            parts = rows.folds(*options, self.n_members_)
         elif sets_aside:
             rows, valid = rows.split(*options)
         data, valid_data = self._encode(rows, valid, fit=fit)
@@ -263,8 +269,8 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
 
     def _wants_validation(self, n_samples: int) -> bool:
         """Whether to set validation rows aside."""
-        is_auto = self.early_stopping == "auto"
-        return n_samples > FULL_BATCH_MAX_ROWS if is_auto else bool(self.early_stopping)
+        asked = self.early_stopping
+        return n_samples > FULL_BATCH_MAX_ROWS if asked == "auto" else bool(asked)
 
     def _make_net(
         self,
@@ -288,14 +294,14 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
             module_options,
             self._optimizer_policy(),
             criterion=self._loss,
-            seed=_draw_seed(random_state),
+            seed=draw_seed(random_state),
             dtype=torch.float64 if exact else torch.float32,
             orthogonal_penalty=self.orthogonal_penalty,
             precision=self.precision,
             batch_size=self._batch_size(len(data)),
             max_epochs=self.max_epochs,
             device=str(resolve_device(self.device)),
-            n_members=self.n_members,
+            n_members=self.n_members_,
         )
 
     def _renew_options(self) -> None:
@@ -341,13 +347,12 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
         return float(0.1 / np.sqrt(self._embedding_dim()) if std is None else std)
 
     def _schedule(
-        self, n_samples: int, passes: int | None, *, validates: bool, fits: bool
+        self, n_rows: int, passes: int | None, *, validates: bool, fits: bool
     ) -> Schedule:
         """Decide how long to train; `fits` as opposed to `partial_fit`."""
-        takes_all = fits and self._takes_all(n_samples)
-        size = n_samples if takes_all else self._batch_size(n_samples)
+        size = n_rows if fits and self._takes_all(n_rows) else self._batch_size(n_rows)
         passes = passes or self.max_epochs
-        return Schedule.planned(n_samples, size, passes, self.eval_every, validates=validates)
+        return Schedule.planned(n_rows, size, passes, self.eval_every, validates=validates)
 
     def _train(
         self,
@@ -375,7 +380,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
             data if shuffle or isinstance(data, MemberData) else data.sorted(),
             valid,
             schedule=schedule,
-            seed=_draw_seed(random_state),
+            seed=draw_seed(random_state),
             shuffle=shuffle,
             metric=self.scoring,
             patience=self.patience,
@@ -413,9 +418,8 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
             the probabilities.
         """
         check_is_fitted(self)
-        X = check_columns(self, X, reset=False)
-        logits = self.net_.logits(encode(X, self.encoder_).indices)
-        return logits.cpu().numpy().astype(np.float64)
+        rows = encode(check_columns(self, X, reset=False), self.encoder_)
+        return self.net_.logits(rows.indices).cpu().numpy().astype(np.float64)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probability of each class.
@@ -476,12 +480,6 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
+        inputs = tags.input_tags
+        inputs.allow_nan = inputs.string = inputs.categorical = True
         return tags
-
-
-def _draw_seed(random_state: np.random.RandomState) -> int:
-    """Return a seed for torch."""
-    return int(random_state.randint(np.iinfo(np.int32).max))

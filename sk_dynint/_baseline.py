@@ -140,12 +140,13 @@ class BaselineClassifier(BaseCTRClassifier):
           ``second_half``.
         - "qnn": ``n_gates`` (2), ``self_ensemble`` (True).
         - "xdeepint": ``n_subspaces`` ("auto"), ``output`` ("merge", "split").
-    n_members : int, default=1
+    n_members : int or "auto", default=1
         Number of networks whose mean logit is the model: an ensemble.  They share the encoder and
         differ in initial weights, order of rows, and validation rows: each sets a part of its own
         aside, so that every row teaches most of them; training stops, for all at once, by what
         they predict for those.  Two to eight improve nearly every table, the more the smaller it
-        is; time and memory grow with their number.
+        is; time and memory grow with their number.  "auto": 8 with fewer than 10,000 rows, 4 with
+        more, and with `partial_fit`.
     embedding_dim : int, default=8
         D, length of the vector of a level; "lr" has none.
     embedding_init_std : float, default=None
@@ -257,6 +258,8 @@ class BaselineClassifier(BaseCTRClassifier):
         its standard `error`): it is kept if `confirmed` exceeds `error` and half of `gain`.
     net_ : skorch.NeuralNet
         The trained net; ``net_.module_`` is the torch module.
+    n_members_ : int
+        Number of members.
     history_ : DataFrame
         One line for each evaluation of the last call of `fit` or `partial_fit`: step, train_loss,
         valid_loss, valid_auc, whether it is the best, seconds.
@@ -311,7 +314,7 @@ class BaselineClassifier(BaseCTRClassifier):
         batch_norm: bool = False,
         n_layers: int = 3,
         model_params: dict[str, Any] | None = None,
-        n_members: int = 1,
+        n_members: int | Literal["auto"] = 1,
         embedding_dim: int = 8,
         embedding_init_std: float | None = None,
         n_knots: int | tuple[int, ...] | None = None,

@@ -58,7 +58,7 @@ class DynIntClassifier(BaseCTRClassifier):
     n_subspaces : int or "auto", default="auto"
         H; must divide `embedding_dim`.  1 crosses whole vectors (vector-wise), `embedding_dim`
         single entries (bit-wise).  Cost grows with it.  The paper searches 1, 2, 4, 8 and 16.
-        "auto" takes the largest divisor up to 8, or less where several hundred columns would make
+        "auto" takes the largest divisor up to 4, or less where several hundred columns would make
         the layers too large; ``net_.module_.body.n_subspaces`` tells which (with more than two
         classes ``net_.module_.body.bodies[0].n_subspaces``).
     rank : int, default=None
@@ -85,12 +85,13 @@ class DynIntClassifier(BaseCTRClassifier):
         How the two logits become one: their sum, or their mean with a loss in which each of them
         has a share, the greater the more it is behind the mean (FCN's Tri-BCE; with more than two
         classes the loss of the mean alone).
-    n_members : int, default=4
+    n_members : int or "auto", default="auto"
         Number of networks whose mean logit is the model: an ensemble.  They share the encoder and
         differ in initial weights, order of rows, and validation rows: each sets a part of its own
         aside, so that every row teaches most of them; training stops, for all at once, by what
         they predict for those.  Two to eight improve nearly every table, the more the smaller it
-        is; time and memory grow with their number.
+        is; time and memory grow with their number.  "auto": 8 with fewer than 10,000 rows, 4 with
+        more, and with `partial_fit`.
     embedding_dim : int, default=8
         D, length of the vector of a level.
     embedding_init_std : float, default=None
@@ -201,6 +202,8 @@ class DynIntClassifier(BaseCTRClassifier):
         its standard `error`): it is kept if `confirmed` exceeds `error` and half of `gain`.
     net_ : skorch.NeuralNet
         The trained net; ``net_.module_`` is the torch module.
+    n_members_ : int
+        Number of members.
     history_ : DataFrame
         One line for each evaluation of the last call of `fit` or `partial_fit`: step, train_loss,
         valid_loss, valid_auc, whether it is the best, seconds.
@@ -272,7 +275,7 @@ class DynIntClassifier(BaseCTRClassifier):
         beside: str | type[Body] | None = None,
         beside_params: dict[str, Any] | None = None,
         fusion: Fusion = "sum",
-        n_members: int = 4,
+        n_members: int | Literal["auto"] = "auto",
         embedding_dim: int = 8,
         embedding_init_std: float | None = None,
         n_knots: int | tuple[int, ...] | None = (4, 16),

@@ -13,7 +13,7 @@ from sk_dynint._validation import VALIDATIONS
 from sk_dynint.optim import OPTIMIZERS
 
 CONSTRAINTS: dict[str, Any] = {
-    "n_members": [Interval(Integral, 1, 1024, closed="both")],
+    "n_members": [Interval(Integral, 1, 1024, closed="both"), StrOptions({"auto"})],
     "embedding_dim": [Interval(Integral, 1, 4096, closed="both")],
     "embedding_init_std": [Interval(Real, 0, None, closed="left"), None],
     "n_knots": [Interval(Integral, 2, 1024, closed="both"), list, tuple, None],

@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from threading import Condition, Lock, RLock, local
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import torch
 
 Value = TypeVar("Value")
@@ -222,3 +223,8 @@ def seeded(seed: int, device: torch.device | str) -> Iterator[None]:
         finally:
             with no_fork():
                 generators.__exit__(None, None, None)
+
+
+def draw_seed(random_state: np.random.RandomState) -> int:
+    """Draw a seed for torch."""
+    return int(random_state.randint(np.iinfo(np.int32).max))

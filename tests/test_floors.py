@@ -25,6 +25,7 @@ FLOORS = {
     "_archive": 0,
     # Leaves.
     "_shared": 0,
+    "_pooling": 0,
     "_module": 1,
     "_loss": 1,
     "_validation": 1,
@@ -61,17 +62,8 @@ FLOORS = {
 }
 NO_TORCH = {"preprocessing", "datasets", "sources", "_warnings"}
 ONLY_TENSORS = {
-    *(
-        "_body",
-        "_matmul",
-        "_process",
-        "_shared",
-        "_module",
-        "interactions",
-        "baselines",
-        "optim",
-        "engine",
-    ),
+    *("_body", "_matmul", "_process", "_shared", "_pooling", "_module"),
+    *("interactions", "baselines", "optim", "engine"),
 }
 
 

@@ -11,7 +11,7 @@ from sk_dynint._body import Body
 from sk_dynint.interactions._layer import InteractionLayer
 from sk_dynint.interactions._pin import PIN
 
-AUTO_MAX_SUBSPACES, AUTO_MAX_ENTRIES = 8, 2**25
+AUTO_MAX_SUBSPACES, AUTO_MAX_ENTRIES = 4, 2**25
 """Limits of ``n_subspaces="auto"``: sub-spaces, and entries of the matrices of all layers."""
 
 
@@ -47,8 +47,8 @@ def auto_subspaces(n_fields: int, embedding_dim: int, n_layers: int) -> int:
 
     Examples
     --------
-    >>> auto_subspaces(40, 8, 3), auto_subspaces(40, 12, 3), auto_subspaces(2_000, 8, 3)
-    (8, 6, 1)
+    >>> auto_subspaces(40, 8, 3), auto_subspaces(40, 15, 3), auto_subspaces(2_000, 8, 3)
+    (4, 3, 1)
     """
     divisors = [h for h in range(1, AUTO_MAX_SUBSPACES + 1) if embedding_dim % h == 0]
     affordable = [h for h in divisors if n_layers * (n_fields * h) ** 2 <= AUTO_MAX_ENTRIES]
@@ -72,7 +72,7 @@ class InteractionStack(Body):
         L.  With 0 the model is logistic regression.
     n_subspaces : int or "auto", default=1
         H; must divide `embedding_dim`.  1 mixes whole vectors, D mixes single entries.  "auto"
-        takes the largest divisor up to 8, or less where the (W, W) matrices of the layers would
+        takes the largest divisor up to 4, or less where the (W, W) matrices of the layers would
         have more than 2^25 entries together.
     output : {"merge", "split"}, default="merge"
         One output weight for a field, sub-spaces merged first, or one for each of the W rows.

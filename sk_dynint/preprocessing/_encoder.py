@@ -20,7 +20,6 @@ from sklearn.utils.validation import (
 )
 
 from sk_dynint._versioned import Versioned
-from sk_dynint._warnings import warn
 
 from ._advice import MIN_ROWS, warn_of_identifiers, warn_of_useless_columns
 from ._binning import BINNINGS, NumericField
@@ -32,7 +31,7 @@ from ._field import Field, Indices, frequencies
 from ._fitting import Fitting, Limits, count_tasks, encode_columns
 from ._levels import CategoricalField, decode
 from ._list_field import PAD, ListField
-from ._lists import ListColumn, split_strings
+from ._lists import shortened, split_strings
 from ._roles import column_position, resolve_binning, resolve_crosses, resolve_separators
 from ._state import part_of, prefixed
 from ._target import Sample
@@ -609,17 +608,7 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
     def _check_fit_input(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> Fitting:
         """Check what `fit` is given against the parameters."""
         self._validate_params()
-        columns = self._read(X, reset=True)
-        too_long = {c.label: c.width for c in columns if c.width > self.max_list_length}
-        if too_long:
-            warn(
-                f"columns hold lists of up to so many elements: {too_long}; of longer ones the "
-                f"first {self.max_list_length} count (max_list_length)"
-            )
-        columns = [
-            column.cut(self.max_list_length) if isinstance(column, ListColumn) else column
-            for column in columns
-        ]
+        columns = shortened(self._read(X, reset=True), self.max_list_length)
         n_samples, weight, sample = len(columns[0]), None, None
         if sample_weight is not None:
             weight = _check_sample_weight(

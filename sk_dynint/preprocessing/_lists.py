@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sk_dynint._warnings import warn
+
 from ._cells import plain_cell
 from ._column import Column, plain_values
 
@@ -135,6 +137,18 @@ def split_strings(column: Column, separator: str) -> ListColumn:
     lists = ListColumn(column.label, levels, "strings", lengths=lengths)
     firsts = (sizes.cumsum() - sizes)[codes]
     return replace(lists, codes=found[np.repeat(firsts, lengths) + lists.places])
+
+
+def shortened(columns: Sequence[Column], max_length: int) -> list[Column]:
+    """Return columns whose lists have `max_length` elements at most; warn if some have more."""
+    if too_long := {column.label: column.width for column in columns if column.width > max_length}:
+        warn(
+            f"columns hold lists of up to so many elements: {too_long}; of longer ones the first "
+            f"{max_length} count (max_list_length)"
+        )
+    return [
+        column.cut(max_length) if isinstance(column, ListColumn) else column for column in columns
+    ]
 
 
 def _elements(label: Any, row: int, cell: Any) -> Sequence[Any]:

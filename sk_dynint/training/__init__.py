@@ -10,6 +10,7 @@ from sk_dynint.training._schedule import (
     Batches,
     Schedule,
     auto_batch_size,
+    number_of_members,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "SklearnCallbacks",
     "auto_batch_size",
     "check_callbacks",
+    "number_of_members",
 ]

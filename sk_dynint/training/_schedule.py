@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -26,6 +26,13 @@ best step between two evaluations: test logloss .004 higher (docs/benchmarks.md)
 def auto_batch_size(n_rows: int) -> int:
     """Rows in a batch for about 300 steps in a pass, from 128 to 1024."""
     return int(np.clip(2 ** round(np.log2(n_rows / 300)), 128, 1024))
+
+
+def number_of_members(asked: int | Literal["auto"], n_rows: float = np.inf) -> int:
+    """Return the number of members for so many rows; where rows are few, more members pay."""
+    if asked == "auto":
+        return 8 if n_rows < 10_000 else 4
+    return asked
 
 
 @dataclass(frozen=True)

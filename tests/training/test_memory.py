@@ -34,7 +34,7 @@ def test_estimate_counts_weights_without_allocating_them():
     _memory.check_memory(make_body, 40, 1_000, 8)
 
 
-@pytest.mark.parametrize(("embedding_dim", "expected"), [(8, 8), (12, 6), (7, 7), (11, 1), (16, 8)])
+@pytest.mark.parametrize(("embedding_dim", "expected"), [(8, 4), (9, 3), (7, 1), (6, 3), (16, 4)])
 def test_auto_subspaces_suit_every_dimension(embedding_dim, expected):
     X, y = make_clicks(200)
     model = DynIntClassifier(embedding_dim=embedding_dim, max_epochs=1).fit(X, y)
