@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
@@ -39,8 +41,52 @@ def encoder_with_crosses(
         return encoder, _given(encoder)
     chosen = _chosen(rows, valid, encoder)
     if chosen["kept"].any():
-        encoder.set_params(crosses=chosen.loc[chosen["kept"].astype(bool), "columns"].tolist())
+        crosses = chosen.loc[chosen["kept"].astype(bool), "columns"].tolist()
+        losses = _losses(estimator, rows, valid, crosses)
+        chosen.attrs["logloss"] = losses
+        if losses["with"] < losses["without"]:
+            encoder.set_params(crosses=crosses)
+        else:
+            chosen["kept"] = False
     return encoder, chosen
+
+
+def _losses(
+    estimator: Any, rows: Rows, valid: Rows | None, crosses: list[tuple[Hashable, ...]]
+) -> dict[str, float]:
+    """Return the logloss of one network without crosses and with them, on rows of neither.
+
+    These rows tell what those that chose crosses cannot: a network that knows the levels of a cross
+    by heart can make out from a mean of the target, though that is out of fold, what is missing in
+    it, and so the labels of its own rows; and it may know the cross from its columns already.
+
+    Parameters
+    ----------
+    estimator : BaseCTRClassifier
+        What the network is to be like.
+    rows, valid : Rows
+        Rows to learn from and validation rows; without any of these, a part of the rows is held
+        out.
+    crosses : list of tuple
+        Columns of each.
+    """
+    if valid is None:
+        lacks_groups = estimator.validation == "groups" and rows.groups is None
+        how = "random" if lacks_groups else estimator.validation
+        rows, valid = rows.split(how, estimator.validation_fraction, np.random.RandomState(0))
+    given = {
+        "sample_weight": rows.weight,
+        **{"X_val": valid.X, "y_val": valid.target.astype(int), "sample_weight_val": valid.weight},
+    }
+    options = estimator.get_params(deep=False) | {"n_members": 1, "callbacks": None, "verbose": 0}
+    options |= {"early_stopping": True, "scoring": "logloss", "class_weight": None}
+    options |= {"warm_start": False, "random_state": 0}
+    losses = {}
+    with warnings_ignored():
+        for name, each in (("without", None), ("with", crosses)):
+            network = type(estimator)(**options | {"crosses": each})
+            losses[name] = network.fit(rows.X, rows.target.astype(int), **given).best_score_
+    return losses
 
 
 def _chosen(rows: Rows, valid: Rows | None, encoder: Any) -> pd.DataFrame:

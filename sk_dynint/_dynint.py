@@ -119,8 +119,9 @@ class DynIntClassifier(BaseCTRClassifier):
         Columns that are fields together, for example ``[("user", "item")]``: each gets a field of
         the combinations, and one of the mean of the target in each, see :class:`FieldEncoder`.
         "auto" looks for pairs and triples that tell more of the target, out of fold, than their
-        columns alone, and keeps those of which validation rows confirm it; `crosses_` has both
-        figures.  With fewer than 1,000 rows it looks for none.
+        columns alone, and takes those of which validation rows confirm it, if one network predicts
+        held-out rows better with them than without; `crosses_` has all figures.  With fewer than
+        1,000 rows it looks for none.
     encoder : transformer, default=None
         None means ``FieldEncoder()``; `set_params` reaches its parameters as ``encoder__min_count``
         and the like either way.  Its `fit_transform` gets the training rows, their targets as 0
@@ -199,7 +200,9 @@ class DynIntClassifier(BaseCTRClassifier):
         The crosses, a line each: the tuple of its columns, and whether it is `kept`.  With
         ``crosses="auto"`` all that were considered, in the order of their choice, with the mean
         logloss that each saved on the rows that chose it (`gain`) and on others (`confirmed`, with
-        its standard `error`): it is kept if `confirmed` exceeds `error` and half of `gain`.
+        its standard `error`): it is kept if `confirmed` exceeds `error` and half of `gain`, and the
+        network's logloss on held-out rows, in ``crosses_.attrs["logloss"]``, is lower with all such
+        crosses than without.
     net_ : skorch.NeuralNet
         The trained net; ``net_.module_`` is the torch module.
     n_members_ : int

@@ -6,6 +6,7 @@ import pytest
 from sklearn.metrics import log_loss
 
 from sk_dynint import BaselineClassifier, EncodedData, FieldEncoder
+from sk_dynint.preprocessing._screening import Candidate
 from tests.conftest import fast
 
 
@@ -36,6 +37,33 @@ def test_finds_the_pair_and_is_better_for_it():
 def test_whatever_rows_confirm(n_members, validation):
     X, y = make_pair()
     model = fast(crosses="auto", n_members=n_members, validation=validation).fit(X, y)
+    assert model.crosses_["kept"].tolist()[:1] == [True]
+
+
+def test_a_network_has_the_last_word(monkeypatch):
+    """A cross of a column with noise: what its means tell of a level is known, but for one's own
+    label."""
+    rng = np.random.default_rng(0)
+    user, noise = rng.integers(0, 300, 4_000), rng.integers(0, 5, 4_000)
+    y = (rng.random(4_000) < 1 / (1 + np.exp(-rng.normal(size=300)[user]))).astype(int)
+    X = pd.DataFrame({"user": user, "noise": noise}).astype("str")
+    settings = {"crosses": "auto", "max_epochs": 10, "n_layers": 3, "embedding_dim": 8}
+    monkeypatch.setattr(
+        "sk_dynint._crosses.find_crosses", lambda *_, **__: [Candidate((0, 1), 0.01, 0.01, 0.001)]
+    )
+    model = fast(**settings, class_weight={0: 1, 1: 2}).fit(X, y, sample_weight=np.ones(len(X)))
+    losses = model.crosses_.attrs["logloss"]
+    assert losses["with"] > losses["without"]
+    assert model.crosses_["kept"].tolist() == [False]
+    assert model.encoder_.crosses is None
+    told = fast(**settings | {"crosses": [("user", "noise")]}).fit(X, y)
+    assert told.encoder_.crosses == [("user", "noise")]
+
+
+@pytest.mark.parametrize("validation", ["random", "groups"])
+def test_without_early_stopping(validation):
+    X, y = make_pair()
+    model = fast(crosses="auto", validation=validation, early_stopping=False).fit(X, y)
     assert model.crosses_["kept"].tolist()[:1] == [True]
 
 
