@@ -8,6 +8,7 @@ from sk_dynint._version import __version__
 if TYPE_CHECKING:
     from sk_dynint._baseline import BaselineClassifier
     from sk_dynint._dynint import DynIntClassifier
+    from sk_dynint._loading import load
     from sk_dynint.comparison import ComparisonDisplay, compare, summarize
     from sk_dynint.preprocessing import FieldEncoder
     from sk_dynint.training import EncodedData
@@ -20,6 +21,7 @@ __all__ = [
     "FieldEncoder",
     "__version__",
     "compare",
+    "load",
     "summarize",
 ]
 
@@ -30,6 +32,7 @@ _HOMES = {
     "EncodedData": "training",
     "FieldEncoder": "preprocessing",
     "compare": "comparison",
+    "load": "_loading",
     "summarize": "comparison",
 }
 """Public name -> module of the package, imported when the name is first used."""

@@ -6,23 +6,22 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from sk_dynint._body import Body
-from sk_dynint._continuing import check_unchanged, fixed_parameters, unchanged_on_failure
+from sk_dynint._continuing import check_unchanged, unchanged_on_failure
 from sk_dynint._crosses import encoder_with_crosses
 from sk_dynint._loss import Loss, loss_for
 from sk_dynint._names import check_names, checked_params, refuse_arguments
+from sk_dynint._net import NetMixin
 from sk_dynint._parameters import CONSTRAINTS
 from sk_dynint._process import draw_seed, no_fork, resolve_device, seeded
-from sk_dynint._rows import Rows, check_columns, encode, table_options
+from sk_dynint._rows import Rows, check_columns, encode
 from sk_dynint._shared import knots_by_scale
 from sk_dynint._validation import warn_of_order
-from sk_dynint._versioned import Versioned
 from sk_dynint._warnings import warnings_ignored
 from sk_dynint.optim import FALLBACK, OPTIMIZER_DEFAULTS, OPTIMIZERS, OptimizerPolicy
 from sk_dynint.preprocessing import FieldEncoder
@@ -40,7 +39,7 @@ from sk_dynint.training import (
 )
 
 
-class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class BaseCTRClassifier(NetMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Holds an encoder and a skorch net; a subclass says which body the net has.
 
     Subclasses define ``__init__``, extend ``_parameter_constraints`` and implement
@@ -137,7 +136,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
                 self._renew_options()
             else:
                 exact = self._takes_all(len(data))
-                self.net_ = self._make_net(data, make_body, random_state, exact=exact)
+                self.net_ = self._new_net(data, make_body, random_state, exact=exact)
             interrupt = self._train(data, valid_data, random_state, routed=(X, y))
         if interrupt is not None:
             raise interrupt
@@ -191,7 +190,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
                 self.n_members_ = number_of_members(self.n_members)
             data, _ = self._encode(rows, fit=first)
             if first:
-                self.net_ = self._make_net(data, make_body, random_state)
+                self.net_ = self._new_net(data, make_body, random_state)
             else:
                 self._renew_options()
             interrupt = self._train(data, None, random_state, passes=1)
@@ -267,12 +266,7 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
         data = rows.encoded(self.encoder_, class_weight, fit=fit)
         return data, valid and valid.encoded(self.encoder_, class_weight, fit=False)
 
-    def _wants_validation(self, n_samples: int) -> bool:
-        """Whether to set validation rows aside."""
-        asked = self.early_stopping
-        return n_samples > FULL_BATCH_MAX_ROWS if asked == "auto" else bool(asked)
-
-    def _make_net(
+    def _new_net(
         self,
         data: EncodedData | MemberData,
         make_body: Callable[[int, int], Body],
@@ -280,38 +274,15 @@ class BaseCTRClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEs
         *,
         exact: bool = False,
     ) -> CTRNet:
-        """Build the module and its optimizer; `exact` asks for float64."""
-        module_options = {
-            **table_options(self.encoder_, self.n_knots, self.popularity),
-            "embedding_dim": self._embedding_dim(),
-            "make_body": make_body,
-            "base_logit": self._loss.base_logit(data.targets(), data.weights()),
-            "init_std": self._init_std(),
-            "oov": self.oov,
-        }
-        self._built_with = fixed_parameters(self)
-        return CTRNet.built(
-            module_options,
-            self._optimizer_policy(),
-            criterion=self._loss,
-            seed=draw_seed(random_state),
-            dtype=torch.float64 if exact else torch.float32,
-            orthogonal_penalty=self.orthogonal_penalty,
-            precision=self.precision,
-            batch_size=self._batch_size(len(data)),
-            max_epochs=self.max_epochs,
-            device=str(resolve_device(self.device)),
-            n_members=self.n_members_,
-        )
+        """Build the net for training rows."""
+        base_logit = self._loss.base_logit(data.targets(), data.weights())
+        seed = draw_seed(random_state)
+        return self._make_net(make_body, base_logit, len(data), seed, exact=exact)
 
-    def _renew_options(self) -> None:
-        """Give the present options to the net of an earlier call."""
-        self.net_.renew(
-            self._optimizer_policy(),
-            orthogonal_penalty=self.orthogonal_penalty,
-            precision=self.precision,
-            device=str(resolve_device(self.device)),
-        )
+    def _wants_validation(self, n_samples: int) -> bool:
+        """Whether to set validation rows aside."""
+        asked = self.early_stopping
+        return n_samples > FULL_BATCH_MAX_ROWS if asked == "auto" else bool(asked)
 
     @property
     def _loss(self) -> Loss:

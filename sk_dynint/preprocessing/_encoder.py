@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -19,6 +20,7 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
+from sk_dynint import _archive
 from sk_dynint._versioned import Versioned
 
 from ._advice import MIN_ROWS, warn_of_identifiers, warn_of_useless_columns
@@ -478,6 +480,24 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
             del self.feature_names_in_
         self._set_fields(fields, [], crosses, state["n_samples_seen"])
         return self
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the encoder to one file, without code: see :func:`sk_dynint.load`.
+
+        `counts_` is not saved.
+
+        Parameters
+        ----------
+        path : path
+            Where to write it; it appears whole or not at all.
+
+        Raises
+        ------
+        TypeError
+            If a level has a type that cannot be stored.
+        """
+        check_is_fitted(self)
+        _archive.write(path, type(self).__name__, self)
 
     def transform(self, X: Any) -> Indices:
         """Encode.

@@ -93,7 +93,7 @@ def pack_keys(keys: Any, label: Any) -> dict[str, Any]:
     Returns
     -------
     dict
-        "text": UTF-8 bytes of all keys; "ends": where each ends; "types": position of the type of
+        "text": UTF-8 bytes of all keys; "lengths": those of each; "types": position of the type of
         each in "type_names", empty if all are strings.
 
     Raises
@@ -109,7 +109,7 @@ def pack_keys(keys: Any, label: Any) -> dict[str, Any]:
     ]
     return {
         "text": np.frombuffer(b"".join(texts), dtype=np.uint8),
-        "ends": np.cumsum([len(text) for text in texts], dtype=np.int64),
+        "lengths": np.array([len(text) for text in texts], dtype=np.int64),
         "types": np.array(types if any(types) else [], dtype=np.uint8),
         "type_names": NAMES,
     }
@@ -127,11 +127,19 @@ def _type_of(key: Any, label: Any) -> int:
 
 def unpack_keys(state: dict[str, Any]) -> NDArray[np.object_]:
     """Return the keys that :func:`pack_keys` was given."""
-    data, ends, types = state["text"].tobytes(), state["ends"], state["types"]
-    keys = np.empty(len(ends), dtype=object)
-    starts = np.concatenate([[0], ends[:-1]]) if len(ends) else ends
+    data, types = state["text"].tobytes(), state["types"]
+    ends = np.cumsum(state["lengths"], dtype=np.int64).tolist()
+    starts = [0, *ends[:-1]]
+    if data.isascii():  # all at once: places of bytes are those of characters
+        whole = data.decode("ascii")
+        texts = [whole[a:b] for a, b in zip(starts, ends, strict=False)]
+    else:
+        texts = [
+            data[a:b].decode("utf-8", "surrogatepass") for a, b in zip(starts, ends, strict=False)
+        ]
+    keys = np.empty(len(texts), dtype=object)
     read = [CODECS[name].read for name in state["type_names"]]
-    for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        text = data[start:end].decode("utf-8", "surrogatepass")
-        keys[i] = read[types[i]](text) if len(types) else text
+    keys[:] = (
+        [read[kind](text) for kind, text in zip(types, texts, strict=True)] if len(types) else texts
+    )
     return keys

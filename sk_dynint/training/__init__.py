@@ -1,7 +1,7 @@
 """Training: encoded data, the schedule, and the skorch net that goes through it."""
 
 from sk_dynint.engine import Batch
-from sk_dynint.training._callbacks import SklearnCallbacks, check_callbacks
+from sk_dynint.training._callbacks import SklearnCallbacks, check_callbacks, parameter_names
 from sk_dynint.training._data import EncodedData, MemberData
 from sk_dynint.training._net import CTRNet
 from sk_dynint.training._run import Run
@@ -26,4 +26,5 @@ __all__ = [
     "auto_batch_size",
     "check_callbacks",
     "number_of_members",
+    "parameter_names",
 ]

@@ -69,6 +69,8 @@ class CTRNet(PredictionMixin, NeuralNet):
     stop_requested_ = False
     n_earlier_steps_ = 0
     """Training steps of the runs before the last one; the history is that of the last one."""
+    can_continue_ = True
+    """Whether the optimizer has the state of these weights: not after loading them alone."""
     weights_changed_outside_ = False
     """True if weights or options changed outside the optimizer, so that FTRL must recompute z."""
 

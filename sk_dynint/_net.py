@@ -1,0 +1,213 @@
+"""The net of a classifier: built, given new options, saved and restored."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from sk_dynint import _archive
+from sk_dynint._body import Body
+from sk_dynint._continuing import fixed_parameters
+from sk_dynint._loss import Loss
+from sk_dynint._packing import ArchiveError
+from sk_dynint._process import resolve_device
+from sk_dynint._rows import table_options
+from sk_dynint._versioned import Versioned
+from sk_dynint._warnings import warn
+from sk_dynint.optim import OptimizerPolicy, load_optimizer_state, optimizer_state
+from sk_dynint.training import CTRNet, parameter_names
+
+MakeBody = Callable[[int, int], Body]
+
+NOT_SAVED = ("callbacks", "random_state")
+"""Parameters that may hold objects that cannot be saved without code; None stands for these."""
+
+
+class NetMixin(Versioned):
+    """What a classifier does with its net beside training and predicting."""
+
+    encoder_: Any
+    net_: CTRNet
+    n_members_: int
+    n_knots: Any
+    popularity: float
+    oov: Any
+    orthogonal_penalty: float
+    precision: Any
+    max_epochs: int
+    device: Any
+    _built_with: dict[str, Any]
+
+    @property
+    def _loss(self) -> Loss:
+        raise NotImplementedError
+
+    def _embedding_dim(self) -> int:
+        raise NotImplementedError
+
+    def _init_std(self) -> float:
+        raise NotImplementedError
+
+    def _batch_size(self, n_samples: int) -> int:
+        raise NotImplementedError
+
+    def _optimizer_policy(self) -> OptimizerPolicy:
+        raise NotImplementedError
+
+    def _checked_body(self) -> MakeBody:
+        raise NotImplementedError
+
+    def _make_net(
+        self, make_body: MakeBody, base_logit: Any, n_rows: int, seed: int, *, exact: bool = False
+    ) -> CTRNet:
+        """Build the module and its optimizer; `exact` asks for float64."""
+        module_options = {
+            **table_options(self.encoder_, self.n_knots, self.popularity),
+            "embedding_dim": self._embedding_dim(),
+            "make_body": make_body,
+            "base_logit": base_logit,
+            "init_std": self._init_std(),
+            "oov": self.oov,
+        }
+        self._built_with = fixed_parameters(self)
+        return CTRNet.built(
+            module_options,
+            self._optimizer_policy(),
+            criterion=self._loss,
+            seed=seed,
+            dtype=torch.float64 if exact else torch.float32,
+            orthogonal_penalty=self.orthogonal_penalty,
+            precision=self.precision,
+            batch_size=self._batch_size(n_rows),
+            max_epochs=self.max_epochs,
+            device=str(resolve_device(self.device)),
+            n_members=self.n_members_,
+        )
+
+    def _renew_options(self) -> None:
+        """Give the present options to the net of an earlier call."""
+        if not self.net_.can_continue_:
+            raise ValueError(
+                f"this {type(self).__name__} was saved without the state of its optimizer, so that "
+                "it cannot be trained on; save it with training_state=True, or fit a clone"
+            )
+        self.net_.renew(
+            self._optimizer_policy(),
+            orthogonal_penalty=self.orthogonal_penalty,
+            precision=self.precision,
+            device=str(resolve_device(self.device)),
+        )
+
+    # ------------------------------------------------------------------ saving
+
+    def save(self, path: str | os.PathLike[str], *, training_state: bool = False) -> None:
+        """Write the fitted classifier to one file, without code: see :func:`sk_dynint.load`.
+
+        The file holds arrays in the format of safetensors, and everything else as JSON in its
+        header.  It appears whole or not at all.
+
+        Parameters
+        ----------
+        path : path
+            Where to write it.
+        training_state : bool, default=False
+            Whether `partial_fit` and a warm start shall go on from it as from this classifier.  The
+            file is about three times as large then.
+
+        Raises
+        ------
+        NotFittedError
+            If it is not fitted.
+        TypeError
+            If the encoder, or a parameter, cannot be saved without code.
+        """
+        check_is_fitted(self)
+        for name in NOT_SAVED:
+            if (value := getattr(self, name)) is not None and not isinstance(value, int):
+                warn(f"{name}={value!r} is not saved: the loaded classifier has {name}=None")
+        _archive.write(path, type(self).__name__, self._content(training_state))
+
+    def _content(self, training_state: bool) -> dict[str, Any]:
+        """Return what is saved."""
+        params: dict[str, Any] = self.get_params(deep=False)  # type: ignore[attr-defined]
+        plain = {name: _plain(name, value) for name, value in params.items()}
+        own = {k: v for k, v in vars(self).items() if k not in (*params, "net_", "_skl_callbacks")}
+        built_with = {name: _plain(name, value) for name, value in self._built_with.items()}
+        net: dict[str, Any] = {
+            "weights": {k: v.cpu().numpy() for k, v in self.net_.module_.state_dict().items()},
+            "batch_size": self.net_.batch_size,
+            "n_earlier_steps": self.net_.n_earlier_steps_,
+        }
+        if training_state:
+            names = parameter_names(self.net_.module_)
+            state = optimizer_state(self.net_.optimizer_, names)
+            net["optimizer"] = {name: _to_numpy(value) for name, value in state.items()}
+            net["weights_changed_outside"] = self.net_.weights_changed_outside_
+        return {"params": plain, "own": own | {"_built_with": built_with}, "net": net}
+
+    @classmethod
+    def _restored(cls, content: Mapping[str, Any]) -> Self:
+        """Return the classifier whose content this is.
+
+        Raises
+        ------
+        ArchiveError
+            If weights are missing, or do not fit the parameters.
+        """
+        made = cls(**content["params"])
+        vars(made).update(content["own"])
+        net, weights = content["net"], content["net"]["weights"]
+        biases = [value for name, value in weights.items() if name.endswith("bias")]
+        exact = any(bias.dtype == np.float64 for bias in biases)
+        make_body = made._checked_body()
+        n_classes = len(made.classes_)  # type: ignore[attr-defined]
+        base = 0.0 if n_classes == 2 else [0.0] * n_classes
+        made._check_size(make_body, np.size(base), sum(value.size for value in weights.values()))
+        built_with = made._built_with
+        made.net_ = made._make_net(make_body, base, net["batch_size"], 0, exact=exact)
+        made._built_with = built_with
+        module = made.net_.module_
+        wanted = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+        found = {name: value.shape for name, value in weights.items()}
+        if wanted != found:
+            raise ArchiveError(f"the weights do not fit the parameters: {wanted} and {found}")
+        module.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+        module.train(False)
+        made.net_.batch_size = net["batch_size"]
+        made.net_.n_earlier_steps_ = net["n_earlier_steps"]
+        made.net_.can_continue_ = "optimizer" in net
+        if made.net_.can_continue_:
+            state = {name: _to_tensor(value) for name, value in net["optimizer"].items()}
+            load_optimizer_state(made.net_.optimizer_, parameter_names(module), state)
+            made.net_.weights_changed_outside_ = net["weights_changed_outside"]
+        return made
+
+    def _check_size(self, make_body: MakeBody, n_outputs: int, n_weights: int) -> None:
+        """Refuse parameters that ask for more weights than there are, before these take memory."""
+        cardinalities, dim = self.encoder_.cardinalities_, self._embedding_dim()
+        with torch.device("meta"):
+            body = make_body(len(cardinalities), dim)
+        in_body = n_outputs * sum(p.numel() for p in body.parameters())
+        if self.n_members_ * (in_body + int(sum(cardinalities)) * dim) > n_weights:
+            raise ArchiveError("the parameters ask for more weights than the file has")
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Return a parameter as it is saved."""
+    if name in NOT_SAVED and not isinstance(value, int):
+        return None
+    return str(value) if isinstance(value, torch.device) else value
+
+
+def _to_numpy(value: Any) -> Any:
+    return value.cpu().numpy() if isinstance(value, Tensor) else value
+
+
+def _to_tensor(value: Any) -> Any:
+    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
