@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import sk_dynint
-from sk_dynint import DynIntClassifier
+from sk_dynint import DynIntClassifier, FieldEncoder
 from sk_dynint.command import _parser, main
 from sk_dynint.comparison import MODELS
 from sk_dynint.datasets import read_table
@@ -157,12 +157,12 @@ def predict(model, data, out, *options):
 
 
 def test_a_model_file_and_probabilities_from_it(clicks_file, tmp_path, capsys):
-    model = tmp_path / "model.joblib"
+    model = tmp_path / "clicks.model"
     fit(clicks_file, model, "--categorical", "hour", "--seed", "3")
     shown = capsys.readouterr()
     assert shown.err == ""
     assert re.fullmatch(
-        r".*model.joblib: dynint, 600 rows, 6 columns, best step \d+, AUC 0\.\d+, logloss 0\.\d+\n",
+        r".*clicks.model: dynint, 600 rows, 6 columns, best step \d+, AUC 0\.\d+, logloss 0\.\d+\n",
         shown.out,
     )
     found = predict(model, clicks_file, tmp_path / "p.csv", "--keep", "id", "hour")
@@ -266,8 +266,11 @@ def test_what_predict_refuses(clicks_file, tmp_path):
     model, out = tmp_path / "m", tmp_path / "p.csv"
     fit(clicks_file, model)
     (tmp_path / "no").write_bytes(b"no model")
-    with pytest.raises(SystemExit, match=r"predict: .*no is no model that `fit` wrote"):
+    with pytest.raises(SystemExit, match=r"predict: .*no is no file that sk_dynint saved"):
         predict(tmp_path / "no", clicks_file, out)
+    FieldEncoder().fit([["a"]]).save(tmp_path / "encoder")
+    with pytest.raises(SystemExit, match=r"encoder holds a FieldEncoder, which predicts nothing"):
+        predict(tmp_path / "encoder", clicks_file, out)
     with pytest.raises(SystemExit, match=r"p.txt must end with one of .parquet, .csv, .tsv"):
         predict(model, clicks_file, tmp_path / "p.txt")
     pd.DataFrame({"site": ["a"]}).to_csv(tmp_path / "short.csv", index=False)

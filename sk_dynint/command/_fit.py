@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
-from typing import Any
-
-import joblib
 
 from sk_dynint._base import BaseCTRClassifier
-from sk_dynint._version import __version__
 from sk_dynint.comparison import make_model
 
 from ._table import check_writable, read_training_table
-
-FORMAT = "sk_dynint model"
 
 
 def run(args: argparse.Namespace) -> None:
@@ -35,7 +28,7 @@ def run(args: argparse.Namespace) -> None:
         sample_weight=table.others.get("weight"),
         groups=table.others.get("validation_column"),
     )
-    write_model(args.out, model, args.positive)
+    model.save(args.out)
     print(
         f"{args.out}: {args.model}, {len(table.X):,} rows, {model.n_features_in_} columns, "
         f"best step {model.best_step_}{_scores(model)}"
@@ -47,24 +40,3 @@ def _scores(model: BaseCTRClassifier) -> str:
     best = model.history_[model.history_["step"] == model.best_step_].iloc[-1]
     names = {"valid_auc": "AUC", "valid_loss": "logloss"}
     return "".join(f", {text} {best[name]:.4f}" for name, text in names.items() if name in best)
-
-
-def write_model(path: str, model: BaseCTRClassifier, positive: str | None) -> None:
-    """Write a model; the file gets its name when it is complete."""
-    content = {"format": FORMAT, "version": __version__, "positive": positive, "model": model}
-    partial = f"{path}.partial"
-    joblib.dump(content, partial)
-    os.replace(partial, path)
-
-
-def read_model(path: str) -> Any:
-    """Return the model of a file."""
-    try:
-        content = joblib.load(path)
-        if content["format"] != FORMAT:
-            raise ValueError(content["format"])
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # anything that unpickling may raise
-        raise ValueError(f"{path} is no model that `fit` wrote ({error!r})") from error
-    return content["model"]

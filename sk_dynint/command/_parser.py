@@ -24,8 +24,8 @@ example:
       --models da dcnv2 hgb --out runs.csv --plot runs.png"""
 FIT = f"""\
 example:
-  {PROGRAM} fit --data clicks.csv --label click --categorical user_id item_id --out model.joblib
-  {PROGRAM} predict --model model.joblib --data tomorrow.csv --keep id --out clicks.parquet"""
+  {PROGRAM} fit --data clicks.csv --label click --categorical user_id item_id --out clicks.model
+  {PROGRAM} predict --model clicks.model --data tomorrow.csv --keep id --out clicks.parquet"""
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -134,7 +134,7 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
 
 def _add_predict(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("--model", required=True, help="file that fit wrote; open only files that you trust")
+    add("--model", required=True, help="file that fit wrote, or the method save")
     add("--data", required=True, help="the table: .parquet, .csv or .tsv, with the model's columns")
     add("--out", required=True, help="file for the probabilities: .parquet, .csv or .tsv")
     add("--keep", nargs="+", default=[], metavar="COLUMN", help="columns to write beside them")

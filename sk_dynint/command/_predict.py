@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from sk_dynint._base import BaseCTRClassifier
+from sk_dynint._loading import load
 from sk_dynint.datasets import read_table, write_table
 
-from ._fit import read_model
 from ._table import check_writable
 
 PROBABILITY = "probability"
@@ -16,7 +17,9 @@ PROBABILITY = "probability"
 def run(args: argparse.Namespace) -> None:
     """Read the columns of the model, and write the probabilities of its classes."""
     check_writable("--out", args.out, (".parquet", ".csv", ".tsv"))
-    model = read_model(args.model)
+    model = load(args.model)
+    if not isinstance(model, BaseCTRClassifier):
+        raise ValueError(f"{args.model} holds a {type(model).__name__}, which predicts nothing")
     columns = list(model.feature_names_in_)
     kept = [name for name in args.keep if name not in columns]
     frame = read_table(
@@ -42,6 +45,6 @@ def _kinds(model: Any, kept: list[str]) -> dict[str, list[str]]:
     """Return which columns hold text and which numbers, as they did in `fit`."""
     fields = dict(zip(model.feature_names_in_, model.encoder_.value_kinds_, strict=True))
     return {
-        "categorical_features": [*(n for n, kind in fields.items() if kind == "strings"), *kept],
+        "categorical_features": [*(n for n, kind in fields.items() if "strings" in kind), *kept],
         "numeric_features": [name for name, kind in fields.items() if kind == "numbers"],
     }
