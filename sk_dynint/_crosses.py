@@ -115,6 +115,8 @@ def _chosen(rows: Rows, valid: Rows | None, encoder: Any) -> pd.DataFrame:
     with warnings_ignored():  # the encoder that is kept will warn
         indices = rows.fit_transform(alone)
         single = [j for j, kind in enumerate(alone.field_kinds_) if kind != "list"]
+        if len(single) < 2:
+            return pd.DataFrame(columns=columns)
         if valid is not None:
             confirming = alone.transform(valid.X)[:, single], valid.target, valid.weights()
     found = find_crosses(indices[:, single], rows.target, rows.weight, confirming=confirming)

@@ -103,6 +103,13 @@ def test_encoded_and_searched(tagged):
         EncodedData(np.where(data.indices < 0, -2, data.indices), encoder=encoder)
 
 
+def test_nothing_but_lists(tagged):
+    X, y = tagged
+    model = fast(crosses="auto").fit(X[["tags"]], y)
+    assert model.crosses_.empty
+    assert model.predict_proba(X[["tags"]]).shape == (len(X), 2)
+
+
 def test_three_classes(tagged):
     X, y = tagged
     y = y + (X["x"] > 1)
