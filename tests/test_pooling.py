@@ -115,12 +115,20 @@ def test_gradients_are_those_of_autograd(make_body, n_threads):
 
 @pytest.mark.parametrize("optimizer", [FTRL, RowAdam])
 def test_padding_touches_nothing(optimizer):
-    """Rows of the table that no list holds keep their bits, l2 or not."""
+    """Rows of the table that no list holds keep their bits and their state, l2 or not."""
     module = CTRModule(CARDINALITIES, D, InteractionStack, slots=SLOTS)
     options = {"l1": 0.1, "group": True} if optimizer is FTRL else {}
     step = optimizer([{"params": list(module.parameters()), **options}], lr=0.1, l2=0.1)
+    engine, weight = Engine(module, step), module.embedding.weight
+
+    def tables():
+        state = [each for each in step.state[weight].values() if torch.is_tensor(each)]
+        return [each.detach().clone() for each in (weight, *state)]
+
+    engine.step(Batch(make_rows(150), torch.ones(150), torch.ones(150)))  # sets all states
+    before = tables()
+    assert [table.any(1).all() for table in before[1:]] == [True, True]
     rows = torch.tensor([[2, 3, 4, 5, -1, -1], [1, 2, 4, -1, -1, -1]]).int()
-    before = module.embedding.weight.detach().clone()
-    Engine(module, step).step(Batch(rows, torch.ones(2), torch.ones(2)))
-    changed = (module.embedding.weight.detach() != before).any(1)
-    assert changed.nonzero().flatten().tolist() == [1, 2, 5, 6, 8, 14]
+    engine.step(Batch(rows, torch.ones(2), torch.ones(2)))
+    for old, new in zip(before, tables(), strict=True):
+        assert (new != old).any(1).nonzero().flatten().tolist() == [1, 2, 5, 6, 8, 14]

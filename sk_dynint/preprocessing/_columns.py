@@ -16,9 +16,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from ._arrow import arrow_to_pandas, extension_to_pandas
-from ._cells import is_mixed
+from ._cells import is_mixed, kinds_of
 from ._column import Column, plain_values, to_float
-from ._lists import holds_lists, read_lists
+from ._lists import LIST_KINDS, holds_lists, read_lists
 
 
 def check_frame(estimator: BaseEstimator, X: Any, *, reset: bool) -> pd.DataFrame | NDArray[Any]:
@@ -94,10 +94,15 @@ def _read_column(label: Any, series: pd.Series) -> Column:
     if series.dtype == object and holds_lists(series.to_numpy()):
         return read_lists(label, series.to_numpy())
     if not isinstance(series.dtype, pd.CategoricalDtype):
-        return Column(label, *plain_values(series))
+        values, kind = plain_values(series)
+        if kinds_of(kind) & LIST_KINDS:  # though the first cell is no list
+            return read_lists(label, series.to_numpy())
+        return Column(label, values, kind)
     categories = series.cat.categories.to_series()
     codes = series.cat.codes.to_numpy().astype(np.intp)
     plain = _read_column(label, categories)
+    if plain.is_list:
+        return _read_column(label, series.astype(object))
     if is_mixed(plain.kind) and len(used := np.unique(codes[codes >= 0])) < len(categories):
         plain = _read_column(label, categories.iloc[used])  # what no cell holds has no kind
         codes = np.where(codes < 0, -1, np.searchsorted(used, codes))

@@ -13,11 +13,17 @@ from numpy.typing import NDArray
 
 from sk_dynint._warnings import warn
 
-from ._cells import plain_cell
+from ._cells import NUMERIC_KINDS, kind_of_cell, plain_cell
 from ._column import Column, plain_values
 
 LISTS = (list, set, frozenset, np.ndarray)
 """Types of cells that hold several values.  A tuple is one value, as it is for pandas."""
+
+LIST_KINDS = {f"{each.__name__} objects" for each in LISTS}
+"""What such cells are, for a column that holds other cells too."""
+
+_ORDERED = (*NUMERIC_KINDS, "strings", "bytes")
+"""Kinds of values of which one is less than the other."""
 
 
 @dataclass(frozen=True)
@@ -105,13 +111,14 @@ def read_lists(label: Any, cells: NDArray[np.object_]) -> ListColumn:
     lists = [_elements(label, i, cell) for i, cell in enumerate(cells)]
     flat = np.empty(sum(map(len, lists)), dtype=object)
     flat[:] = list(chain.from_iterable(lists))
-    if (nested := next((v for v in flat if isinstance(v, (*LISTS, dict))), None)) is not None:
-        raise TypeError(
-            f"column {label!r} holds lists of {type(nested).__name__} objects; the elements of a "
-            "list must be strings, numbers or the like"
-        )
-    values, kind = plain_values(flat)
-    return ListColumn(label, values, kind, lengths=np.fromiter(map(len, lists), dtype=np.intp))
+    for kind in dict.fromkeys(map(type, flat)):
+        if issubclass(kind, (*LISTS, dict)):
+            raise TypeError(
+                f"column {label!r} holds lists of {kind.__name__} objects; the elements of a list "
+                "must be strings, numbers or the like"
+            )
+    lengths = np.fromiter(map(len, lists), dtype=np.intp)
+    return ListColumn(label, *plain_values(flat), lengths=lengths)
 
 
 def split_strings(column: Column, separator: str) -> ListColumn:
@@ -169,9 +176,11 @@ def _elements(label: Any, row: int, cell: Any) -> Sequence[Any]:
 
 
 def _sort_key(element: Any) -> tuple[str, Any]:
-    """Return what the elements of a set are sorted by: it has no order of its own."""
-    plain = plain_cell(element)
-    return type(plain).__name__, repr(plain)
+    """Return what the elements of a set are sorted by: it has no order, and 1 stands for 1.0."""
+    if _is_missing(element):
+        return "", ""
+    kind, plain = kind_of_cell(element), plain_cell(element)
+    return kind, plain if kind in _ORDERED else repr(plain)
 
 
 def _is_missing(cell: Any) -> bool:

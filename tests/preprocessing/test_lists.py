@@ -2,6 +2,7 @@
 
 import pickle
 from collections import Counter
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -56,7 +57,7 @@ def test_new_lists():
 CONTAINERS = {
     "arrays": lambda tags: pd.Series([t and np.array(t, dtype=object) for t in tags]),
     "pyarrow": lambda tags: pd.Series(tags, dtype=pd.ArrowDtype(pa.list_(pa.string()))),
-    "categories": lambda tags: pd.Series(tags),
+    "both": lambda tags: pd.Series([np.array(t) if t == ["c"] else t for t in tags]),
 }
 
 
@@ -98,6 +99,23 @@ def test_sets_are_sorted():
         np.testing.assert_array_equal(FieldEncoder().fit_transform(X), expected)
 
 
+def test_sets_of_equal_elements_are_equal():
+    """Whatever the type of a number, and in whatever order a set gives its elements."""
+    sets = [{1, 2.5, 10, "1"}, {1.0, 2.5, np.int64(10), "1"}, {Decimal(1), Decimal("2.5"), 10, "1"}]
+    indices = FieldEncoder().fit_transform(pd.DataFrame({"t": sets}))
+    assert indices.tolist() == [indices[0].tolist()] * 3
+    levels = FieldEncoder().fit(pd.DataFrame({"t": [{10, 9, None}, {9.0, 10}]})).levels_[0]["level"]
+    assert levels.tolist()[2:] == [9, 10]
+
+
+def test_categories_may_be_sets():
+    sets = pd.Series([frozenset("ab"), None, frozenset("c"), frozenset("ab"), frozenset("c")])
+    expected = FieldEncoder().fit_transform(pd.DataFrame({"t": sets}))
+    for unused in ([], [frozenset("xyz")]):
+        X = pd.DataFrame({"t": pd.Categorical(sets, [*sets.dropna().unique(), *unused])})
+        np.testing.assert_array_equal(FieldEncoder().fit_transform(X), expected)
+
+
 def test_a_tuple_is_one_value():
     X = pd.DataFrame({"t": [(1, 2), (1, 2), (2, 1)]})
     assert FieldEncoder(min_count=1).fit(X).field_kinds_ == ["categorical"]
@@ -129,8 +147,12 @@ def test_long_lists_are_cut():
         ([["a"], "b"], TypeError, "column 't' holds lists, but 'b' in row 1; every cell must be"),
         ([["a"], 3], TypeError, "but 3 in row 1"),
         ([["a"], {"b": 1}], TypeError, "in row 1"),
+        (["b", ["a"]], TypeError, "column 't' holds lists, but 'b' in row 0; every cell must be"),
+        ([None, 3, {"a"}], TypeError, "but 3 in row 1"),
+        ([3.5, np.array(["a"])], TypeError, "but 3.5 in row 0"),
         ([["a"], np.zeros((2, 2))], TypeError, r"an array of shape \(2, 2\) in row 1"),
         ([["a"], [["b"]]], TypeError, "holds lists of list objects"),
+        ([[["a"]], [["b"]]], TypeError, "holds lists of list objects"),
         ([["a"], [{}]], TypeError, "holds lists of dict objects"),
         ([[1.0], [np.inf]], ValueError, "contains infinity"),
     ],
