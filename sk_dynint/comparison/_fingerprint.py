@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from pandas.api.types import infer_dtype
 
-from sk_dynint.preprocessing import arrow_to_pandas, extension_to_pandas
+from sk_dynint.preprocessing import arrow_to_pandas, extension_to_pandas, holds_lists, read_lists
 
 
 def fingerprint(X: Any, y: ArrayLike, protocol: str = "", time: Any = None) -> str:
@@ -75,6 +75,10 @@ def _read_column(values: pd.Series) -> tuple[pd.Series, str]:
         return pd.Series(pd.TimedeltaIndex(values).as_unit("us"), values.index), "durations"
     is_category = isinstance(dtype, pd.CategoricalDtype)
     cells = values.cat.categories if is_category else values
+    if holds_lists(cells.to_numpy(dtype=object)):
+        lists = read_lists(values.name, values.to_numpy(dtype=object))
+        rows = np.split(lists.keys(), lists.lengths.cumsum()[:-1])
+        return pd.Series(["\0".join(map(str, row)) for row in rows], values.index), lists.holds
     held = infer_dtype(cells.astype(object), skipna=True)
     if held in ("string", "empty"):
         return values, ""

@@ -3,6 +3,15 @@
 from ._arrow import arrow_to_pandas, extension_to_pandas
 from ._columns import check_frame
 from ._encoder import FieldEncoder
+from ._lists import holds_lists, read_lists
 from ._screening import find_crosses
 
-__all__ = ["FieldEncoder", "arrow_to_pandas", "check_frame", "extension_to_pandas", "find_crosses"]
+__all__ = [
+    "FieldEncoder",
+    "arrow_to_pandas",
+    "check_frame",
+    "extension_to_pandas",
+    "find_crosses",
+    "holds_lists",
+    "read_lists",
+]

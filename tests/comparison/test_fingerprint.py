@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from sk_dynint import compare
+from sk_dynint import BaselineClassifier, compare
 from sk_dynint.comparison import fingerprint
 from tests.comparison.conftest import Recorder
 
@@ -60,6 +60,18 @@ def test_other_types_of_the_same_values():
     assert fingerprint(table, [0, 1, 1]) == fingerprint(pl.from_arrow(table), [0, 1, 1])
 
 
+def test_lists():
+    tags = [["a", "b"], None, ["b"]]
+    for same in (
+        pd.Series(tags, dtype=pd.ArrowDtype(pa.list_(pa.string()))),
+        [np.array(["a", "b"]), [], {"b"}],
+        pd.Categorical([frozenset("ab"), None, frozenset("b")]),
+    ):
+        assert of(same) == of(tags) == of_polars(tags)
+    others = [["ab", None, "b"], [["b", "a"], None, ["b"]], [["a"], ["b"], ["b"]], [[1], None, [2]]]
+    assert len({of(other) for other in (tags, *others)}) == 5
+
+
 def test_types_that_change_the_meaning():
     ticks = pd.Series(DATES[:2] * 2, dtype="datetime64[us]")[:3]
     for columns in (
@@ -76,6 +88,13 @@ def test_which_column_is_a_category_counts():
     X = pd.DataFrame({"a": NUMBERS, "b": NUMBERS})
     changed = [X, X.astype({"a": "category"}), X.astype({"b": "category"}), X.astype("category")]
     assert len({fingerprint(frame, [0, 1, 1]) for frame in changed}) == 4
+
+
+def test_compare_takes_lists(table):
+    X, y = table
+    X = X.assign(tags=[["a", "b"][: 1 + i % 2] for i in range(len(X))])
+    models = {"lr": BaselineClassifier("lr", max_epochs=1)}
+    assert len(compare(X, y, models, seeds=1)) == 1
 
 
 def test_compare_makes_no_use_of_runs_on_another_type(table, tmp_path):
