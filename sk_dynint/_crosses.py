@@ -17,6 +17,9 @@ from sk_dynint.training import EncodedData
 MIN_ROWS = 1000
 """With fewer rows, ``crosses="auto"`` chooses none."""
 
+MAX_ROWS = 100_000
+"""Rows that the networks learn from which have the last word about crosses, at most."""
+
 
 def encoder_with_crosses(
     estimator: Any, rows: Rows, valid: Rows | None
@@ -74,6 +77,11 @@ def _losses(
         lacks_groups = estimator.validation == "groups" and rows.groups is None
         how = "random" if lacks_groups else estimator.validation
         rows, valid = rows.split(how, estimator.validation_fraction, np.random.RandomState(0))
+    if (n := len(rows.target)) > MAX_ROWS:
+        rows = rows.take(np.random.RandomState(0).permutation(n)[:MAX_ROWS])
+    valid = valid.take(np.flatnonzero(np.isin(valid.target, rows.target)))  # rare classes
+    if np.ptp(rows.target) == 0 or not len(valid.target):
+        return {"without": np.nan, "with": np.nan}
     given = {
         "sample_weight": rows.weight,
         **{"X_val": valid.X, "y_val": valid.target.astype(int), "sample_weight_val": valid.weight},

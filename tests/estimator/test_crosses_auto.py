@@ -60,6 +60,20 @@ def test_a_network_has_the_last_word(monkeypatch):
     assert told.encoder_.crosses == [("user", "noise")]
 
 
+@pytest.mark.parametrize(("n_rare", "n_classes"), [(2, 2), (9, 2), (1, 3), (2, 3), (9, 3)])
+def test_rare_classes(monkeypatch, n_rare, n_classes):
+    """A class may be missing among the rows of the networks, or be on one side only."""
+    X, y = make_pair(1_500)
+    y = np.where(np.arange(1_500) < n_rare, 2, y if n_classes == 3 else 0)
+    monkeypatch.setattr("sk_dynint._crosses.MAX_ROWS", 200)
+    monkeypatch.setattr(
+        "sk_dynint._crosses.find_crosses", lambda *_, **__: [Candidate((0, 1), 0.01, 0.01, 0.001)]
+    )
+    model = fast(crosses="auto", n_members=2).fit(X, y)
+    assert model.crosses_["columns"].tolist() == [("user", "item")]
+    assert model.predict_proba(X).shape == (1_500, n_classes)
+
+
 @pytest.mark.parametrize("validation", ["random", "groups"])
 def test_without_early_stopping(validation):
     X, y = make_pair()
