@@ -87,7 +87,7 @@ class BaseCTRClassifier(NetMixin, CallbackSupportMixin, ClassifierMixin, BaseEst
         Parameters
         ----------
         X : DataFrame (pandas or polars), array-like or EncodedData, (n_samples, n_features)
-            Raw columns: strings, categories, numbers, dates, with holes.
+            Raw columns: strings, categories, numbers, dates, lists, with holes.
         y : array-like of shape (n_samples,)
             Labels of two or more classes: strings, bools or integers.
         sample_weight : array-like of shape (n_samples,), default=None
