@@ -87,12 +87,10 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
         target among the rows of a level. `fit` needs `y` then.
     separators : dict, default=None
         Columns of strings that are lists, by name or position, and what stands between their
-        elements: ``{"genres": "|"}`` reads "comedy|drama" as a list of two. By default no string
-        is split, as no character is a separator in all data.
+        elements: ``{"genres": "|"}`` reads "comedy|drama" as a list of two.
     max_list_length : int, default=64
-        Elements of a list that count, at most: of longer lists the first, of which `fit` warns.
-        Each row of the encoded matrix has room for the longest list that `fit` met, so that a few
-        very long ones would make all rows long.
+        Elements of a list that count, at most; those of longer ones are left out, of which `fit`
+        warns. Each row of the encoded matrix has room for the longest list that `fit` met.
 
     Attributes
     ----------
@@ -157,9 +155,9 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
     or objects of Python. None, NaN, NaT and `pandas.NA` are missing. A column without any value is
     allowed, with a warning: all its later values are unseen ones.
 
-    *Lists.* A column of lists, tuples, sets or one-dimensional arrays, or of strings with a
-    separator, is one categorical field, whose elements are its levels. A level is counted once for
-    each row that holds it. The index of the first element stands in the field's column of
+    *Lists.* A column of lists, sets or one-dimensional arrays (a tuple is one value), or of strings
+    with a separator, is one categorical field, whose elements are its levels. A level is counted
+    once for each row that holds it. The index of the first element stands in the field's column of
     the encoded matrix; further elements stand in columns at its end, as many for the field as its
     longest list needs, -1 where a list is shorter. An empty list is missing. Sets are sorted, and
     of strings what is empty between two separators is left out. Lists take no part in crosses.

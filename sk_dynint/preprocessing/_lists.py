@@ -16,8 +16,8 @@ from sk_dynint._warnings import warn
 from ._cells import NUMERIC_KINDS, kind_of_cell, plain_cell
 from ._column import Column, plain_values
 
-LISTS = (list, tuple, set, frozenset, np.ndarray)
-"""Types of cells that hold several values."""
+LISTS = (list, set, frozenset, np.ndarray)
+"""Types of cells that hold several values.  A tuple is one value, as it is for pandas."""
 
 LIST_KINDS = {f"{each.__name__} objects" for each in LISTS}
 """What such cells are, for a column that holds other cells too."""
@@ -164,14 +164,14 @@ def _elements(label: Any, row: int, cell: Any) -> Sequence[Any]:
         return sorted(cell, key=_sort_key) or [None]
     if isinstance(cell, np.ndarray) and cell.ndim == 1:
         return (list(cell) if cell.dtype.kind in "mM" else cell.tolist()) or [None]
-    if isinstance(cell, list | tuple):
+    if isinstance(cell, list):
         return cell or [None]
     if _is_missing(cell):
         return [None]
     what = f"an array of shape {cell.shape}" if isinstance(cell, np.ndarray) else repr(cell)
     raise TypeError(
-        f"column {label!r} holds lists, but {what} in row {row}; every cell must be a list, a "
-        "tuple, a set, a one-dimensional array, or missing"
+        f"column {label!r} holds lists, but {what} in row {row}; every cell must be a list, a set, "
+        "a one-dimensional array, or missing"
     )
 
 

@@ -55,7 +55,6 @@ def test_new_lists():
 
 
 CONTAINERS = {
-    "tuples": lambda tags: pd.Series([t if t is None else tuple(t) for t in tags]),
     "arrays": lambda tags: pd.Series([t and np.array(t, dtype=object) for t in tags]),
     "pyarrow": lambda tags: pd.Series(tags, dtype=pd.ArrowDtype(pa.list_(pa.string()))),
     "both": lambda tags: pd.Series([np.array(t) if t == ["c"] else t for t in tags]),
@@ -117,6 +116,11 @@ def test_categories_may_be_sets():
         np.testing.assert_array_equal(FieldEncoder().fit_transform(X), expected)
 
 
+def test_a_tuple_is_one_value():
+    X = pd.DataFrame({"t": [(1, 2), (1, 2), (2, 1)]})
+    assert FieldEncoder(min_count=1).fit(X).field_kinds_ == ["categorical"]
+
+
 def test_elements_mean_what_cells_mean():
     X = pd.DataFrame({"t": [[1, "1", True], [1.0, 2**53], [2**53 + 1, np.float32(1)]]})
     encoder = FieldEncoder(min_count=1).fit(X)
@@ -149,7 +153,6 @@ def test_long_lists_are_cut():
         ([["a"], np.zeros((2, 2))], TypeError, r"an array of shape \(2, 2\) in row 1"),
         ([["a"], [["b"]]], TypeError, "holds lists of list objects"),
         ([[["a"]], [["b"]]], TypeError, "holds lists of list objects"),
-        ([[("a", 1)], [("b", 2)]], TypeError, "holds lists of tuple objects"),
         ([["a"], [{}]], TypeError, "holds lists of dict objects"),
         ([[1.0], [np.inf]], ValueError, "contains infinity"),
     ],
