@@ -40,7 +40,8 @@ X, Y = make_noisy()
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_variants_learn_interactions(variant):
     table, y = make_table()
-    model = DynIntClassifier(variant, n_layers=2, random_state=0, max_epochs=30, patience=100)
+    settings = {"n_layers": 2, "n_members": 2, "max_epochs": 30, "patience": 100}
+    model = DynIntClassifier(variant, **settings, random_state=0)
     with pytest.warns(UserWarning, match="still improving"):
         model.fit(table, y)
     other, labels = make_table(seed=1)
