@@ -87,10 +87,12 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
         target among the rows of a level. `fit` needs `y` then.
     separators : dict, default=None
         Columns of strings that are lists, by name or position, and what stands between their
-        elements: ``{"genres": "|"}`` reads "comedy|drama" as a list of two.
+        elements: ``{"genres": "|"}`` reads "comedy|drama" as a list of two. By default no string
+        is split, as no character is a separator in all data.
     max_list_length : int, default=64
-        Elements of a list that count, at most; those of longer ones are left out, of which `fit`
-        warns. Each row of the encoded matrix has room for the longest list that `fit` met.
+        Elements of a list that count, at most: of longer lists the first, of which `fit` warns.
+        Each row of the encoded matrix has room for the longest list that `fit` met, so that a few
+        very long ones would make all rows long.
 
     Attributes
     ----------
