@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 import torch
 
-from sk_dynint import DynIntClassifier
+from sk_dynint import BaselineClassifier, DynIntClassifier
+from sk_dynint.interactions import VARIANTS
 
 NEEDS_ONEDNN = pytest.mark.skipif(
     not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this torch has no oneDNN"
@@ -22,11 +23,30 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture
+def double_precision():
+    """Double precision and one seed, for comparisons with plain references."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+    torch.set_default_dtype(before)
+
+
 def fast(**params):
     """Make a classifier that takes a fraction of a second."""
     small = {"max_epochs": 3, "n_layers": 1, "n_subspaces": 1, "embedding_dim": 4}
     small |= {"n_members": 1, "crosses": None}
     return DynIntClassifier(**(small | {"random_state": 0} | params))
+
+
+def fast_by_name(name, **params):
+    """Make such a classifier of a variant or of a competitor."""
+    if name in VARIANTS:
+        return fast(variant=name, **params)
+    small = {"hidden_units": (8,), "embedding_dim": 4, "max_epochs": 3, "random_state": 0}
+    return BaselineClassifier(name, **small | params)
 
 
 def make_clicks(n_samples=600, seed=0):

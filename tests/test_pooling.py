@@ -19,14 +19,7 @@ SLOTS = (0, 1, 2, 1, 1, 2)
 D = 4
 
 
-@pytest.fixture(autouse=True)
-def _double_precision():
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-    torch.set_default_dtype(before)
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
 def make_rows(n, seed=0):

@@ -40,16 +40,6 @@ def make_batch(n=40):
     return Batch(indices, torch.randint(2, (n,)).double(), 0.5 + torch.rand(n).double())
 
 
-@pytest.fixture(autouse=True)
-def _double_precision():
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-    torch.set_default_dtype(before)
-
-
 def members_of(module, params, X):
     """Logits of stack and DNN, (2, n): the stack by torch, which its own tests compare."""
     E = lookup(params["embedding.weight"], CARDINALITIES, X)

@@ -1,17 +1,6 @@
-"""Double precision and one seed for the comparisons of kernels, and how a kernel is run."""
+"""How a kernel is run."""
 
-import pytest
 import torch
-
-
-@pytest.fixture
-def double_precision():
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-    torch.set_default_dtype(before)
 
 
 def run_kernel(kernel, embedding, logit_grad, block):

@@ -9,10 +9,10 @@ from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 
-from sk_dynint import BaselineClassifier, DynIntClassifier, EncodedData, FieldEncoder
+from sk_dynint import DynIntClassifier, EncodedData, FieldEncoder
 from sk_dynint._baseline import MODELS
 from sk_dynint.interactions import VARIANTS
-from tests.conftest import fast
+from tests.conftest import fast, fast_by_name
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +29,6 @@ def tagged():
     return X, (rng.random(n) < 1 / (1 + np.exp(-score))).astype(int)
 
 
-def make(name, **params):
-    """Make a classifier that takes a fraction of a second."""
-    if name in VARIANTS:
-        return fast(variant=name, **params)
-    small = {"hidden_units": (8,), "embedding_dim": 4, "max_epochs": 3, "random_state": 0}
-    return BaselineClassifier(name, **small | params)
-
-
 @pytest.mark.parametrize("name", [*VARIANTS, *MODELS])
 def test_one_element_is_one_value(tagged, name):
     """The same bits, for all that is fitted and predicted."""
@@ -46,7 +38,9 @@ def test_one_element_is_one_value(tagged, name):
     lists = single.assign(tags=[v and [v] for v in single["tags"].astype(object)])
     lists.loc[::14, "tags"] = pd.Series([[]] * len(lists))  # an empty list is missing
     for params in ({}, {"optimizer": "adam"}):
-        of_values, of_lists = (make(name, **params).fit(Z[:400], y[:400]) for Z in (single, lists))
+        of_values, of_lists = (
+            fast_by_name(name, **params).fit(Z[:400], y[:400]) for Z in (single, lists)
+        )
         np.testing.assert_array_equal(
             of_lists.predict_proba(lists), of_values.predict_proba(single)
         )
@@ -56,10 +50,10 @@ def test_one_element_is_one_value(tagged, name):
 def test_all_elements_count(tagged, name):
     X, y = tagged
     params = {"max_epochs": 10} if name in VARIANTS else {"max_epochs": 10, "lr": 0.02}
-    model = make(name, **params).fit(X[:1000], y[:1000])
+    model = fast_by_name(name, **params).fit(X[:1000], y[:1000])
     auc = roc_auc_score(y[1000:], model.decision_function(X[1000:]))
     first_only = X.assign(tags=X["tags"].str[:1])
-    alone = make(name, **params).fit(first_only[:1000], y[:1000])
+    alone = fast_by_name(name, **params).fit(first_only[:1000], y[:1000])
     assert auc > roc_auc_score(y[1000:], alone.decision_function(first_only[1000:])) + 0.05
 
 

@@ -16,11 +16,11 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
 import sk_dynint
-from sk_dynint import BaselineClassifier, EncodedData, FieldEncoder
+from sk_dynint import EncodedData, FieldEncoder
 from sk_dynint._archive import read, write
 from sk_dynint._baseline import MODELS
 from sk_dynint.interactions import VARIANTS, InteractionLayer
-from tests.conftest import fast, make_clicks
+from tests.conftest import fast, fast_by_name, make_clicks
 
 
 def through(path, model, *, trusted=(), **options):
@@ -28,17 +28,10 @@ def through(path, model, *, trusted=(), **options):
     return sk_dynint.load(path, trusted=trusted)
 
 
-def make(name, **params):
-    if name in VARIANTS:
-        return fast(variant=name, **params)
-    small = {"hidden_units": (8,), "embedding_dim": 4, "max_epochs": 2, "random_state": 0}
-    return BaselineClassifier(name, **small | params)
-
-
 @pytest.mark.parametrize("name", [*VARIANTS, *MODELS])
 def test_every_model(clicks, tmp_path, name):
     X, y = clicks
-    model = make(name).fit(X, np.where(y, "yes", "no"))
+    model = fast_by_name(name).fit(X, np.where(y, "yes", "no"))
     again = through(tmp_path / "m", model)
     np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
     assert repr(again.get_params()) == repr(model.get_params())

@@ -1,14 +1,8 @@
 """Double precision and one seed for the comparisons with NumPy."""
 
 import pytest
-import torch
 
 
 @pytest.fixture(autouse=True)
-def _double_precision():
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-    torch.set_default_dtype(before)
+def _double_precision(double_precision):
+    """Every test has it."""
