@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from safetensors import safe_open
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from sk_dynint._packing import ArchiveError, Packer, Unpacker
 from sk_dynint._version import __version__
@@ -29,7 +29,7 @@ CHUNK = 2**20
 
 _PACKAGES = ("numpy", "pandas", "scikit-learn", "torch", "skorch", "safetensors")
 _BLANK = b"0" * 64
-_SEAL = b'"sha256":"%s"'
+_BEFORE = b'"sha256":"'
 
 
 class Archive(NamedTuple):
@@ -109,18 +109,26 @@ def read(path: str | os.PathLike[str], trusted: Sequence[type] = ()) -> Archive:
     try:
         with safe_open(path, framework="numpy") as opened:
             description = json.loads(opened.metadata()["sk_dynint"])
-        found, theirs, kind = description["format"], description["versions"], description["kind"]
-        if not isinstance(found, int) or found > FORMAT:
-            raise ArchiveError(
-                f"{os.fspath(path)} has format {found}, written by sk_dynint "
-                f"{theirs['sk_dynint']}; this version, {__version__}, reads formats up to {FORMAT}"
-            )
-        content = Unpacker(load_file(path), trusted).unpack(description["content"])
+            _check_format(path, description)
+            arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        content = Unpacker(arrays, trusted).unpack(description["content"])
+        archive = Archive(description["kind"], description["versions"], content)
     except ArchiveError:
         raise
     except Exception as error:  # the checksum fits, but what it seals is not what we write
         raise ArchiveError(f"{os.fspath(path)} is damaged: {error!r}") from error
-    return Archive(kind, theirs, content)
+    return archive
+
+
+def _check_format(path: str | os.PathLike[str], description: dict[str, Any]) -> None:
+    """Refuse a format that is newer than this version."""
+    found = description["format"]
+    if not isinstance(found, int) or found > FORMAT:
+        raise ArchiveError(
+            f"{os.fspath(path)} has format {found}, written by sk_dynint "
+            f"{description['versions']['sk_dynint']}; this version, {__version__}, reads formats "
+            f"up to {FORMAT}"
+        )
 
 
 def versions() -> dict[str, str]:
@@ -141,10 +149,10 @@ def _digest(file: Any) -> tuple[bytes, int]:
     if size < 8 or length > size - 8:
         raise ArchiveError("it has no header")
     header = file.read(length)
-    start = header.find(_SEAL.partition(b"%s")[0])
-    place = start + len(_SEAL.partition(b"%s")[0])
-    if start < 0:
+    _, found, after = header.partition(_BEFORE)
+    if not found:
         raise ArchiveError("its header has no checksum")
+    place = length - len(after)
     sha = hashlib.sha256(length.to_bytes(8, "little"))
     sha.update(header[:place] + _BLANK + header[place + len(_BLANK) :])
     while chunk := file.read(CHUNK):

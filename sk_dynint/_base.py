@@ -12,7 +12,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from sk_dynint._body import Body
-from sk_dynint._continuing import check_unchanged, unchanged_on_failure
+from sk_dynint._continuing import check_unchanged, fixed_parameters, unchanged_on_failure
 from sk_dynint._crosses import encoder_with_crosses
 from sk_dynint._loss import Loss, loss_for
 from sk_dynint._names import check_names, checked_params, refuse_arguments
@@ -47,9 +47,6 @@ class BaseCTRClassifier(NetMixin, CallbackSupportMixin, ClassifierMixin, BaseEst
     """
 
     encoder: Any
-    net_: CTRNet
-    n_members_: int
-    _built_with: dict[str, Any]
     n_members: int | Literal["auto"] = 1
     crosses: Any = None
     n_knots: Any = None
@@ -275,6 +272,7 @@ class BaseCTRClassifier(NetMixin, CallbackSupportMixin, ClassifierMixin, BaseEst
         exact: bool = False,
     ) -> CTRNet:
         """Build the net for training rows."""
+        self._built_with = fixed_parameters(self)
         base_logit = self._loss.base_logit(data.targets(), data.weights())
         seed = draw_seed(random_state)
         return self._make_net(make_body, base_logit, len(data), seed, exact=exact)

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from sk_dynint import _archive
 from sk_dynint._body import Body
-from sk_dynint._continuing import fixed_parameters
 from sk_dynint._loss import Loss
 from sk_dynint._packing import ArchiveError
 from sk_dynint._process import resolve_device
@@ -75,7 +74,6 @@ class NetMixin(Versioned):
             "init_std": self._init_std(),
             "oov": self.oov,
         }
-        self._built_with = fixed_parameters(self)
         return CTRNet.built(
             module_options,
             self._optimizer_policy(),
@@ -163,15 +161,12 @@ class NetMixin(Versioned):
         made = cls(**content["params"])
         vars(made).update(content["own"])
         net, weights = content["net"], content["net"]["weights"]
-        biases = [value for name, value in weights.items() if name.endswith("bias")]
-        exact = any(bias.dtype == np.float64 for bias in biases)
+        exact = any(value.dtype == np.float64 for value in weights.values())
         make_body = made._checked_body()
         n_classes = len(made.classes_)  # type: ignore[attr-defined]
         base = 0.0 if n_classes == 2 else [0.0] * n_classes
         made._check_size(make_body, np.size(base), sum(value.size for value in weights.values()))
-        built_with = made._built_with
         made.net_ = made._make_net(make_body, base, net["batch_size"], 0, exact=exact)
-        made._built_with = built_with
         module = made.net_.module_
         wanted = {name: tuple(value.shape) for name, value in module.state_dict().items()}
         found = {name: value.shape for name, value in weights.items()}

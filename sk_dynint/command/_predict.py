@@ -44,7 +44,8 @@ def _probabilities(model: Any, X: Any) -> dict[str, Any]:
 def _kinds(model: Any, kept: list[str]) -> dict[str, list[str]]:
     """Return which columns hold text and which numbers, as they did in `fit`."""
     fields = dict(zip(model.feature_names_in_, model.encoder_.value_kinds_, strict=True))
+    text = [name for name, kind in fields.items() if kind in ("strings", "lists of strings")]
     return {
-        "categorical_features": [*(n for n, kind in fields.items() if "strings" in kind), *kept],
+        "categorical_features": [*text, *kept],
         "numeric_features": [name for name, kind in fields.items() if kind == "numbers"],
     }
