@@ -77,6 +77,7 @@ def write(path: str | os.PathLike[str], kind: str, content: Any) -> None:
             os.fsync(file.fileno())
         Path(name).chmod(0o666 & ~_umask())
         os.replace(name, path)
+        _sync(path.parent)
     finally:
         Path(name).unlink(missing_ok=True)
 
@@ -120,6 +121,21 @@ def read(path: str | os.PathLike[str], trusted: Sequence[type] = ()) -> Archive:
     return archive
 
 
+def kind_of(path: str | os.PathLike[str]) -> str:
+    """Return what an archive says that it holds, without reading it whole.
+
+    Raises
+    ------
+    ArchiveError
+        If the file is no archive.
+    """
+    try:
+        with safe_open(path, framework="numpy") as opened:
+            return str(json.loads(opened.metadata()["sk_dynint"])["kind"])
+    except Exception as error:
+        raise ArchiveError(f"{os.fspath(path)} is no file that sk_dynint saved") from error
+
+
 def _check_format(path: str | os.PathLike[str], description: dict[str, Any]) -> None:
     """Refuse a format that is newer than this version."""
     found = description["format"]
@@ -158,6 +174,16 @@ def _digest(file: Any) -> tuple[bytes, int]:
     while chunk := file.read(CHUNK):
         sha.update(chunk)
     return sha.hexdigest().encode(), 8 + place
+
+
+def _sync(folder: Path) -> None:
+    """Let the new name of a file in a folder reach the disk, where the system can do that."""
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _umask() -> int:

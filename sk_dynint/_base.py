@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.callback import with_callbacks
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
@@ -21,25 +21,21 @@ from sk_dynint._parameters import CONSTRAINTS
 from sk_dynint._process import draw_seed, no_fork, resolve_device, seeded
 from sk_dynint._rows import Rows, check_columns, encode
 from sk_dynint._shared import knots_by_scale
+from sk_dynint._training import TrainingMixin
 from sk_dynint._validation import warn_of_order
 from sk_dynint._warnings import warnings_ignored
 from sk_dynint.optim import FALLBACK, OPTIMIZER_DEFAULTS, OPTIMIZERS, OptimizerPolicy
 from sk_dynint.preprocessing import FieldEncoder
 from sk_dynint.training import (
-    FULL_BATCH_MAX_ROWS,
     CTRNet,
     EncodedData,
     MemberData,
-    Run,
-    Schedule,
-    SklearnCallbacks,
-    auto_batch_size,
     check_callbacks,
     number_of_members,
 )
 
 
-class BaseCTRClassifier(NetMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class BaseCTRClassifier(TrainingMixin, NetMixin, ClassifierMixin, BaseEstimator):
     """Holds an encoder and a skorch net; a subclass says which body the net has.
 
     Subclasses define ``__init__``, extend ``_parameter_constraints`` and implement
@@ -77,6 +73,7 @@ class BaseCTRClassifier(NetMixin, CallbackSupportMixin, ClassifierMixin, BaseEst
         y_val: Any = None,
         sample_weight_val: Any = None,
         groups: Any = None,
+        resume: bool = False,
         **unknown: Any,
     ) -> Self:
         """Learn from a table of clicks.
@@ -94,6 +91,9 @@ class BaseCTRClassifier(NetMixin, CallbackSupportMixin, ClassifierMixin, BaseEst
         groups : array-like of shape (n_samples,) or name of a column, default=None
             With ``validation="last"`` when each row happened, with "groups" what it belongs to;
             rows of one moment or group stay together. None means `validation_column`.
+        resume : bool, default=False
+            Whether to go on from the file that `checkpoint` names, if it is there, to the same
+            bits as if the run had never stopped; rows and parameters must be the same.
         **unknown
             Refused; the error tells what arguments of other libraries are called here.
 
@@ -108,7 +108,10 @@ class BaseCTRClassifier(NetMixin, CallbackSupportMixin, ClassifierMixin, BaseEst
             If there is no such argument.
         ValueError
             If `y` has missing values or one class only; if columns or parameters are not as
-            documented; if the loss becomes infinite or NaN.
+            documented; if the loss becomes infinite or NaN; if the checkpoint is one of other rows
+            or parameters.
+        FileExistsError
+            If `checkpoint` names that of a run that is not over, without `resume`.
         """
         refuse_arguments(type(self), unknown)
         make_body = self._checked_body()
@@ -119,6 +122,9 @@ class BaseCTRClassifier(NetMixin, CallbackSupportMixin, ClassifierMixin, BaseEst
             given, absent = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
             raise ValueError(f"{given} was passed without {absent}; pass both or neither")
         random_state = check_random_state(self.random_state)
+        checkpoint = self._open_checkpoint(random_state, resume=resume)
+        if checkpoint is not None:
+            random_state = checkpoint.random_state
         with unchanged_on_failure(self, continues=warm):
             classes = self.classes_ if warm else None
             groups = self.validation_column if groups is None else groups
@@ -134,7 +140,7 @@ class BaseCTRClassifier(NetMixin, CallbackSupportMixin, ClassifierMixin, BaseEst
             else:
                 exact = self._takes_all(len(data))
                 self.net_ = self._new_net(data, make_body, random_state, exact=exact)
-            interrupt = self._train(data, valid_data, random_state, routed=(X, y))
+            interrupt = self._train(data, valid_data, random_state, None, (X, y), checkpoint)
         if interrupt is not None:
             raise interrupt
         return self
@@ -277,23 +283,10 @@ class BaseCTRClassifier(NetMixin, CallbackSupportMixin, ClassifierMixin, BaseEst
         seed = draw_seed(random_state)
         return self._make_net(make_body, base_logit, len(data), seed, exact=exact)
 
-    def _wants_validation(self, n_samples: int) -> bool:
-        """Whether to set validation rows aside."""
-        asked = self.early_stopping
-        return n_samples > FULL_BATCH_MAX_ROWS if asked == "auto" else bool(asked)
-
     @property
     def _loss(self) -> Loss:
         """The loss of so many classes as there are."""
         return loss_for(len(self.classes_))
-
-    def _takes_all(self, n_samples: int) -> bool:
-        """Whether every step of `fit` takes all rows."""
-        return self.batch_size == "auto" and n_samples <= FULL_BATCH_MAX_ROWS
-
-    def _batch_size(self, n_samples: int) -> int:
-        """Rows in a step, before `fit` takes all of a few rows."""
-        return auto_batch_size(n_samples) if self.batch_size == "auto" else self.batch_size
 
     def _optimizer_policy(self) -> OptimizerPolicy:
         """Optimizer class, its options, and what differs for the embedding table."""
@@ -314,61 +307,6 @@ class BaseCTRClassifier(NetMixin, CallbackSupportMixin, ClassifierMixin, BaseEst
     def _init_std(self) -> float:
         std = self.embedding_init_std
         return float(0.1 / np.sqrt(self._embedding_dim()) if std is None else std)
-
-    def _schedule(
-        self, n_rows: int, passes: int | None, *, validates: bool, fits: bool
-    ) -> Schedule:
-        """Decide how long to train; `fits` as opposed to `partial_fit`."""
-        size = n_rows if fits and self._takes_all(n_rows) else self._batch_size(n_rows)
-        passes = passes or self.max_epochs
-        return Schedule.planned(n_rows, size, passes, self.eval_every, validates=validates)
-
-    def _train(
-        self,
-        data: EncodedData | MemberData,
-        valid: EncodedData | MemberData | None,
-        random_state: np.random.RandomState,
-        passes: int | None = None,
-        routed: tuple[Any, Any] | None = None,
-    ) -> KeyboardInterrupt | None:
-        """Run the net over the rows; `routed` (X, y) goes to scikit-learn callbacks.
-
-        Returns the user's interrupt if there was one after at least one evaluation period.
-        """
-        fits = routed is not None
-        schedule = self._schedule(len(data), passes, validates=valid is not None, fits=fits)
-        shuffle = schedule.batch_size < len(data)
-        sklearn_callbacks = None
-        if routed is not None:
-            context = self._init_callback_context(max_subtasks=schedule.n_periods)
-            context.call_on_fit_task_begin(estimator=self, X=routed[0], y=routed[1])
-            if getattr(self, "_skl_callbacks", None):  # calling them costs a pass over the weights
-                sklearn_callbacks = SklearnCallbacks(self, context, *routed)
-        run = Run.planned(
-            self.net_.make_engine(),
-            data if shuffle or isinstance(data, MemberData) else data.sorted(),
-            valid,
-            schedule=schedule,
-            seed=draw_seed(random_state),
-            shuffle=shuffle,
-            metric=self.scoring,
-            patience=self.patience,
-            averaging=self.averaging if fits and self.net_.module_.body.row_wise else None,
-            progress=bool(self.verbose),
-            sklearn_callbacks=sklearn_callbacks,
-        )
-        interrupt = self.net_.train_on(run, self.callbacks or [])
-        self.history_ = run.marked(self.net_.history_frame())
-        self.n_iter_ = int(self.history_["step"].iloc[-1])
-        self.best_step_, self.best_score_ = run.best_of(self.history_)
-        if fits and interrupt is None:
-            run.warn_of_poor_ends(self.history_)
-        self.n_pruned_rows_ = self.net_.module_.n_zero_rows()
-        if routed is not None:
-            context.call_on_fit_task_end(
-                estimator=self, X=routed[0], y=routed[1], reconstruction_attributes={}
-            )
-        return interrupt
 
     # -------------------------------------------------------------- predicting
 

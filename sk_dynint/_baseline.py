@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from numbers import Integral, Real
@@ -230,6 +231,10 @@ class BaselineClassifier(BaseCTRClassifier):
     callbacks : list of skorch callbacks, default=None
         Called by the net in training.  An "epoch" of skorch is one evaluation period.  (Callbacks
         of scikit-learn are set with ``set_callbacks``.)
+    checkpoint : path, default=None
+        File in which `fit` keeps the state of its run at every evaluation and when it is
+        interrupted or terminated; ``fit(..., resume=True)`` goes on from there.  One file for one
+        run: clones that train side by side need others.
     class_weight : dict or "balanced", default=None
         Factor for the weight of each class.
     warm_start : bool, default=False
@@ -341,6 +346,7 @@ class BaselineClassifier(BaseCTRClassifier):
         validation_fraction: float = 0.1,
         patience: int = 8,
         callbacks: list[Any] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         class_weight: dict[Any, float] | Literal["balanced"] | None = None,
         warm_start: bool = False,
         precision: Literal["fp32", "bf16"] = "fp32",
@@ -379,6 +385,7 @@ class BaselineClassifier(BaseCTRClassifier):
         self.validation_fraction = validation_fraction
         self.patience = patience
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.precision = precision

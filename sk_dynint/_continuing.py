@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,9 @@ from sklearn.base import BaseEstimator, clone
 
 from sk_dynint._parameters import FREE_PARAMETERS
 from sk_dynint._process import safe_threads
+
+OF_ANY_RUN = ("callbacks", "checkpoint", "device", "verbose")
+"""Parameters that may differ where a run goes on from its checkpoint."""
 
 
 @contextmanager
@@ -58,6 +63,23 @@ def check_unchanged(estimator: BaseEstimator, before: dict[str, Any]) -> None:
                 f"{before.get(name)!r}, and warm_start and partial_fit go on with its levels "
                 "and weights; fit a clone, or with warm_start=False"
             )
+
+
+def described_parameters(estimator: BaseEstimator) -> dict[str, str]:
+    """Describe the parameters on which a run depends, to tell one run from another."""
+    params = estimator.get_params(deep=False)
+    described = {name: _described(params[name]) for name in params if name not in OF_ANY_RUN}
+    if not isinstance(params["random_state"], Integral):
+        described["random_state"] = "a state"
+    return {"class": type(estimator).__name__, **described}
+
+
+def _described(value: Any) -> str:
+    """Describe the value of a parameter, the same in every process."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    whole = value.__repr__(N_CHAR_MAX=None) if isinstance(value, BaseEstimator) else repr(value)
+    return re.sub(r" at 0x[0-9a-f]+", "", whole)
 
 
 def _same(value: Any, other: Any) -> bool:

@@ -88,7 +88,7 @@ def _losses(
     }
     options = estimator.get_params(deep=False) | {"n_members": 1, "callbacks": None, "verbose": 0}
     options |= {"early_stopping": True, "scoring": "logloss", "class_weight": None}
-    options |= {"warm_start": False, "random_state": 0}
+    options |= {"warm_start": False, "random_state": 0, "checkpoint": None}
     losses = {}
     with warnings_ignored():
         for name, each in (("without", None), ("with", crosses)):

@@ -57,6 +57,11 @@ def load(path: str | os.PathLike[str], *, trusted: Sequence[type] = ()) -> Any:
     archive = read(path, [FieldEncoder, *trusted])
     if archive.kind == FieldEncoder.__name__:
         return archive.content
+    if archive.kind.endswith("checkpoint"):
+        raise ArchiveError(
+            f"{os.fspath(path)} is the checkpoint of a run, which is no classifier yet; "
+            "fit(..., resume=True) goes on from it"
+        )
     if archive.kind not in CLASSIFIERS:
         raise ArchiveError(f"{os.fspath(path)} holds a {archive.kind}, which is none of ours")
     try:

@@ -9,7 +9,6 @@ from typing import Any, Self
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
 
 from sk_dynint import _archive
 from sk_dynint._body import Body
@@ -20,7 +19,7 @@ from sk_dynint._rows import table_options
 from sk_dynint._versioned import Versioned
 from sk_dynint._warnings import warn
 from sk_dynint.optim import OptimizerPolicy, load_optimizer_state, optimizer_state
-from sk_dynint.training import CTRNet, parameter_names
+from sk_dynint.training import CTRNet, parameter_names, to_arrays, to_tensors
 
 MakeBody = Callable[[int, int], Body]
 
@@ -138,14 +137,13 @@ class NetMixin(Versioned):
         own = {k: v for k, v in vars(self).items() if k not in (*params, "net_", "_skl_callbacks")}
         built_with = {name: _plain(name, value) for name, value in self._built_with.items()}
         net: dict[str, Any] = {
-            "weights": {k: v.cpu().numpy() for k, v in self.net_.module_.state_dict().items()},
+            "weights": to_arrays(self.net_.module_.state_dict()),
             "batch_size": self.net_.batch_size,
             "n_earlier_steps": self.net_.n_earlier_steps_,
         }
         if training_state:
             names = parameter_names(self.net_.module_)
-            state = optimizer_state(self.net_.optimizer_, names)
-            net["optimizer"] = {name: _to_numpy(value) for name, value in state.items()}
+            net["optimizer"] = to_arrays(optimizer_state(self.net_.optimizer_, names))
             net["weights_changed_outside"] = self.net_.weights_changed_outside_
         return {"params": plain, "own": own | {"_built_with": built_with}, "net": net}
 
@@ -172,13 +170,13 @@ class NetMixin(Versioned):
         found = {name: value.shape for name, value in weights.items()}
         if wanted != found:
             raise ArchiveError(f"the weights do not fit the parameters: {wanted} and {found}")
-        module.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+        module.load_state_dict(to_tensors(weights))
         module.train(False)
         made.net_.batch_size = net["batch_size"]
         made.net_.n_earlier_steps_ = net["n_earlier_steps"]
         made.net_.can_continue_ = "optimizer" in net
         if made.net_.can_continue_:
-            state = {name: _to_tensor(value) for name, value in net["optimizer"].items()}
+            state = to_tensors(net["optimizer"])
             load_optimizer_state(made.net_.optimizer_, parameter_names(module), state)
             made.net_.weights_changed_outside_ = net["weights_changed_outside"]
         return made
@@ -195,14 +193,8 @@ class NetMixin(Versioned):
 
 def _plain(name: str, value: Any) -> Any:
     """Return a parameter as it is saved."""
+    if name == "checkpoint":  # of the run that is over
+        return None
     if name in NOT_SAVED and not isinstance(value, int):
         return None
     return str(value) if isinstance(value, torch.device) else value
-
-
-def _to_numpy(value: Any) -> Any:
-    return value.cpu().numpy() if isinstance(value, Tensor) else value
-
-
-def _to_tensor(value: Any) -> Any:
-    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from numbers import Integral, Real
 from typing import Any
 
@@ -37,6 +38,7 @@ CONSTRAINTS: dict[str, Any] = {
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
     "patience": [Interval(Integral, 1, None, closed="left")],
     "callbacks": [list, None],
+    "checkpoint": [str, os.PathLike, None],
     "class_weight": [dict, StrOptions({"balanced"}), None],
     "warm_start": ["boolean"],
     "precision": [StrOptions({"fp32", "bf16"})],
@@ -50,6 +52,7 @@ FREE_PARAMETERS = {
     *("lr", "optimizer_params", "embedding_optimizer_params", "orthogonal_penalty", "precision"),
     *("max_epochs", "batch_size", "averaging", "eval_every", "early_stopping", "scoring"),
     *("validation", "validation_column", "validation_fraction", "patience", "callbacks"),
+    "checkpoint",
     *("class_weight", "warm_start", "device", "random_state", "verbose"),
 }
 """Parameters that may change between calls of `fit` with warm start, and of `partial_fit`."""

@@ -50,6 +50,7 @@ FLOORS = {
     "_names": 0,
     "_crosses": 6,
     "_net": 6,
+    "_training": 6,
     "_base": 7,
     # What users meet.
     "_dynint": 8,

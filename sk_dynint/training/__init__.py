@@ -2,6 +2,7 @@
 
 from sk_dynint.engine import Batch
 from sk_dynint.training._callbacks import SklearnCallbacks, check_callbacks, parameter_names
+from sk_dynint.training._checkpoint import Checkpoint, to_arrays, to_tensors
 from sk_dynint.training._data import EncodedData, MemberData
 from sk_dynint.training._net import CTRNet
 from sk_dynint.training._run import Run
@@ -18,6 +19,7 @@ __all__ = [
     "Batch",
     "Batches",
     "CTRNet",
+    "Checkpoint",
     "EncodedData",
     "MemberData",
     "Run",
@@ -27,4 +29,6 @@ __all__ = [
     "check_callbacks",
     "number_of_members",
     "parameter_names",
+    "to_arrays",
+    "to_tensors",
 ]

@@ -129,6 +129,31 @@ def parameter_names(module: nn.Module) -> dict[nn.Parameter, str]:
     return {parameter: name for name, parameter in module.named_parameters()}
 
 
+def record_loss(history: Any, prefix: str, sums: Iterable[tuple[Tensor, Tensor]]) -> float:
+    """Record the weighted mean of the loss, and whether it is the least so far; return it.
+
+    Parameters
+    ----------
+    history : skorch.history.History
+        Its last period is the present one.
+    prefix : {"train", "valid"}
+        What the rows are.
+    sums : iterable of (Tensor, Tensor)
+        Summed loss and summed weight of each batch.
+    """
+    losses, weights = zip(*sums, strict=True)
+    total, weight = (float(torch.stack(each).double().sum()) for each in (losses, weights))
+    loss, name = total / weight, f"{prefix}_loss"
+    if not history[-1]["batches"]:  # skorch's callbacks expect one
+        history.new_batch()
+        history.record_batch(name, loss)
+    earlier = [row[name] for row in history[:-1] if name in row]
+    history.record(f"{prefix}_batch_count", len(losses))
+    history.record(name, loss)
+    history.record(f"{name}_best", loss < min(earlier, default=np.inf))
+    return loss
+
+
 def history_frame(history: Any, n_earlier_steps: int = 0) -> pd.DataFrame:
     """Return a frame with one row for each evaluation period; its steps count the earlier ones."""
     rows = pd.DataFrame([dict(row) for row in history])

@@ -20,7 +20,12 @@ from sk_dynint._process import no_fork, seeded
 from sk_dynint._warnings import warn
 from sk_dynint.engine import AnyBatch, Engine, Sums, make_engine, supports_bfloat16
 from sk_dynint.optim import OptimizerPolicy, RowOptimizer, load_optimizer_state, optimizer_state
-from sk_dynint.training._callbacks import history_frame, parameter_names, weighted_auc
+from sk_dynint.training._callbacks import (
+    history_frame,
+    parameter_names,
+    record_loss,
+    weighted_auc,
+)
 from sk_dynint.training._memory import check_memory
 from sk_dynint.training._prediction import PredictionMixin
 from sk_dynint.training._run import Run, State
@@ -317,6 +322,8 @@ class CTRNet(PredictionMixin, NeuralNet):
             with run.averaged():
                 self.stop_requested_ |= run.sklearn_callbacks.end(self.history_frame)
         del self.history[-1]["batches"][:-1]  # records of single batches would grow without end
+        if run.checkpoint is not None:
+            self._write_checkpoint(run)
 
     def run_single_epoch(
         self,
@@ -333,7 +340,7 @@ class CTRNet(PredictionMixin, NeuralNet):
         """
         assert self.run_ is not None
         listens = any(_listens_to_batches(callback) for _, callback in self.callbacks_)
-        losses, weights, evaluated = [], [], []
+        sums_of_batches, evaluated = self.run_.sums if training else [], []
         for batch in iterator:
             if listens:
                 self.notify("on_batch_begin", batch=batch, training=training)
@@ -343,11 +350,18 @@ class CTRNet(PredictionMixin, NeuralNet):
             else:
                 sums = self.run_.engine.evaluate(batch)
                 evaluated.append((batch, sums.logit))
-            losses.append(sums.loss)
-            weights.append(sums.weight)
+            sums_of_batches.append((sums.loss, sums.weight))
             if listens:
                 self._tell_end_of_batch(batch, sums, training, prefix)
-        self._record_loss(prefix, losses, weights)
+            if training and self.run_.is_told_to_stop:
+                self._write_checkpoint(self.run_)
+        loss = record_loss(self.history, prefix, sums_of_batches)
+        sums_of_batches.clear()
+        if training and not np.isfinite(loss):
+            period = len(self.history)
+            raise DivergenceError(
+                f"the training loss became {loss} in evaluation period {period}: {self._advice()}"
+            )
         if evaluated:
             self.history.record("valid_auc", weighted_auc(evaluated, self.criterion_))
 
@@ -363,23 +377,13 @@ class CTRNet(PredictionMixin, NeuralNet):
         self.history.record_batch(f"{prefix}_batch_size", len(batch.target))
         self.notify("on_batch_end", batch=batch, training=training, loss=loss, y_pred=sums.logit)
 
-    def _record_loss(self, prefix: str, losses: list[Tensor], weights: list[Tensor]) -> None:
-        """Record the weighted mean of the loss, and whether it is the least so far."""
-        total, weight = (float(torch.stack(each).double().sum()) for each in (losses, weights))
-        loss = total / weight
-        if prefix == "train" and not np.isfinite(loss):
-            period = len(self.history)
-            raise DivergenceError(
-                f"the training loss became {loss} in evaluation period {period}: {self._advice()}"
-            )
-        name = f"{prefix}_loss"
-        if not self.history[-1]["batches"]:  # skorch's callbacks expect one
-            self.history.new_batch()
-            self.history.record_batch(name, loss)
-        earlier = [row[name] for row in self.history[:-1] if name in row]
-        self.history.record(f"{prefix}_batch_count", len(losses))
-        self.history.record(name, loss)
-        self.history.record(f"{name}_best", loss < min(earlier, default=np.inf))
+    def _write_checkpoint(self, run: Run) -> None:
+        """Keep the state of the run, and give in to a signal that came meanwhile."""
+        assert run.checkpoint is not None
+        is_over = self.stop_requested_ or run.batches.is_finished()
+        run.checkpoint.keep(self.state_dict(), finished=is_over)
+        if run.checkpoint.signal is not None:
+            raise KeyboardInterrupt
 
     def get_loss(self, y_pred: Tensor, y_true: Any, X: Any = None, training: bool = False) -> Any:
         """Mean loss of targets, for skorch's methods that compute a step by themselves."""
@@ -391,7 +395,8 @@ class CTRNet(PredictionMixin, NeuralNet):
     def state_dict(self) -> State:
         """Return the state of the present run as tensors and numbers; see :meth:`train_on`."""
         assert self.run_ is not None, "there is no run to continue from"
-        rows = [{k: v for k, v in row.items() if k != "batches"} for row in self.history]
+        finished = (row for row in self.history if "dur" in row)
+        rows = [{k: v for k, v in row.items() if k != "batches"} for row in finished]
         return self.run_.state_dict() | {"history": rows, "stop": self.stop_requested_}
 
     def load_state_dict(self, state: State) -> None:

@@ -19,6 +19,7 @@ from sk_dynint.engine import AnyBatch, Engine, EnsembleEngine, Sums
 from sk_dynint.optim import load_optimizer_state, optimizer_state
 from sk_dynint.training._average import WeightAverage
 from sk_dynint.training._callbacks import KeepBest, SklearnCallbacks, parameter_names
+from sk_dynint.training._checkpoint import Checkpoint
 from sk_dynint.training._data import EncodedData, MemberData
 from sk_dynint.training._progress import StepProgress
 from sk_dynint.training._schedule import Batches, MemberBatches, Schedule
@@ -59,6 +60,13 @@ class Run:
         The progress bar.
     sklearn_callbacks : SklearnCallbacks, default=None
         scikit-learn's callbacks.
+    checkpoint : Checkpoint, default=None
+        Where the state is kept.
+
+    Attributes
+    ----------
+    sums : list of (Tensor, Tensor)
+        Loss and weight of each step of the present period.
     """
 
     engine: Engine
@@ -70,10 +78,18 @@ class Run:
     best: KeepBest | None = None
     progress: StepProgress | None = None
     sklearn_callbacks: SklearnCallbacks | None = None
+    checkpoint: Checkpoint | None = None
 
     def __post_init__(self) -> None:
+        self.sums: list[tuple[torch.Tensor, torch.Tensor]] = []
         self.draws = self.engine.kernel is None and draws_randomly(self.engine.module)
         self._generator: torch.Tensor | None = None
+
+    @property
+    def is_told_to_stop(self) -> bool:
+        """Whether a signal asks to stop here, in the middle of an evaluation period."""
+        told = self.checkpoint is not None and self.checkpoint.signal is not None
+        return told and not self.batches.is_at_end_of_period()
 
     def averaged(self) -> AbstractContextManager[None]:
         """Context in which the module has averaged weights, if there are any."""
@@ -94,6 +110,7 @@ class Run:
         averaging: float | None = None,
         progress: bool = False,
         sklearn_callbacks: SklearnCallbacks | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> Self:
         """Put the parts of a run together.
 
@@ -118,6 +135,8 @@ class Run:
             Whether to show a progress bar.
         sklearn_callbacks : SklearnCallbacks, default=None
             scikit-learn's callbacks.
+        checkpoint : Checkpoint, default=None
+            Where to keep the state.
         """
         dtype, average = str(engine.module.bias.dtype).removeprefix("torch."), None
         if isinstance(engine, EnsembleEngine) and isinstance(data, EncodedData):
@@ -140,6 +159,7 @@ class Run:
             best=None if valid is None else KeepBest(metric, patience),
             progress=StepProgress(schedule.n_steps) if progress else None,
             sklearn_callbacks=sklearn_callbacks,
+            checkpoint=checkpoint,
         )
 
     def validation_batches(self) -> Iterator[AnyBatch]:
@@ -159,7 +179,8 @@ class Run:
             if self._generator is not None:
                 with no_fork():
                     torch.set_rng_state(self._generator)
-            yield
+            with nullcontext() if self.checkpoint is None else self.checkpoint.listening():
+                yield
 
     def step(self, batch: AnyBatch, on_gradients: Callable[[], None] | None = None) -> Sums:
         """Learn from a batch."""
@@ -254,6 +275,8 @@ class Run:
             "batches": self.batches.state_dict(),
             "schedule": asdict(self.batches.schedule),
         }
+        if self.sums:
+            state["losses"], state["weights"] = map(torch.stack, zip(*self.sums, strict=True))
         if self.average is not None:
             state["average"] = self.average.state_dict()
         if self.best is not None:
@@ -281,6 +304,8 @@ class Run:
             self.average.load_state_dict(state["average"])
         if self.best is not None:
             self.best.load_state_dict(state["best"])
+        if "losses" in state:
+            self.sums = list(zip(state["losses"], state["weights"], strict=True))
         self._generator = state.get("generator")
 
 

@@ -119,6 +119,10 @@ class Batches:
         """Whether all batches of all passes have been handed out."""
         return self.position >= self.schedule.n_steps
 
+    def is_at_end_of_period(self) -> bool:
+        """Whether the last batch of an evaluation period has been handed out."""
+        return self.is_finished() or self.position % self.schedule.period == 0
+
     def period(self) -> Iterator[Batch]:
         """Yield the batches up to the end of the evaluation period."""
         n = self.schedule.period

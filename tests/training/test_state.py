@@ -61,7 +61,7 @@ def test_continues_to_the_same_bits(case, early_stopping, n_classes, many_clicks
     assert len(whole.history_) > 4
     original, steps = CTRNet.train_on, []
     monkeypatch.setattr(
-        CTRNet, "train_on", lambda net, run, callbacks: original(net, run, callbacks, take.state)
+        CTRNet, "train_on", lambda net, run, callbacks, _: original(net, run, callbacks, take.state)
     )
     step = Run.step
     monkeypatch.setattr(Run, "step", lambda *args: steps.append(1) or step(*args))
@@ -80,7 +80,7 @@ def test_state_of_another_schedule_is_refused(many_clicks, monkeypatch):
     fast(callbacks=[take], eval_every=11).fit(X, y)
     original = CTRNet.train_on
     monkeypatch.setattr(
-        CTRNet, "train_on", lambda net, run, callbacks: original(net, run, callbacks, take.state)
+        CTRNet, "train_on", lambda net, run, callbacks, _: original(net, run, callbacks, take.state)
     )
     with pytest.raises(ValueError, match=r"schedule {.*'period': 11}, not of {.*'period': 12}"):
         fast(eval_every=12).fit(X, y)
