@@ -18,7 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_consistent_leng
 
 from sk_dynint._shared import Shared
 from sk_dynint._validation import Split, folds, split
-from sk_dynint.preprocessing import FieldEncoder, check_frame
+from sk_dynint.preprocessing import FieldEncoder, as_dicts, check_frame, column_labels, to_frame
 from sk_dynint.training import EncodedData
 
 MAX_WEIGHT = 1e30
@@ -185,6 +185,14 @@ def find_groups(X: Any, groups: Any) -> NDArray[Any] | None:
 
 def check_columns(estimator: Any, X: Any, *, reset: bool) -> Any:
     """Check raw columns or encoded data; with `reset`, set number and names of the features."""
+    if (rows := as_dicts(X)) is not None:
+        if reset:
+            raise TypeError(
+                "rows as dicts are for predicting; fit takes a table, such as pandas.DataFrame(X)"
+            )
+        if isinstance(getattr(estimator.encoder_, "estimator", estimator.encoder_), FieldEncoder):
+            return rows  # which it checks
+        X = to_frame(rows, column_labels(estimator))
     if not isinstance(X, EncodedData):
         return check_frame(estimator, X, reset=reset)
     for name in ("n_features_in_", "feature_names_in_", "_labels_in") if reset else ():

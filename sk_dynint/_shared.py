@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -137,11 +137,30 @@ class PiecewiseLinear(nn.Module):
             self.register_buffer(name, buffer, persistent=False)
         n_rows = basis.shape[0] * basis.shape[2]
         self.knots = nn.Parameter(init_std * torch.randn(n_rows, embedding_dim))
+        self._kept: tuple[tuple[int, int], Tensor] | None = None
 
     def vectors(self) -> Tensor:
-        """Vector of each index of each of the fields, (S * greatest cardinality, D)."""
+        """Vector of each index of each of the fields, (S * greatest cardinality, D).
+
+        They are kept as long as the knots stay what they are, for a service that predicts row by
+        row.
+        """
         n_fields, _, n_knots = self.basis.shape
-        return torch.bmm(self.basis, self.knots.view(n_fields, n_knots, -1)).flatten(0, 1)
+        state = self.knots._version, self.knots.data_ptr()
+        if self._kept is not None and self._kept[0] == state and not torch.is_grad_enabled():
+            return self._kept[1]
+        made = torch.bmm(self.basis, self.knots.view(n_fields, n_knots, -1)).flatten(0, 1)
+        if not (self.training or torch.is_grad_enabled()):
+            self._kept = state, made
+        return made
+
+    def train(self, mode: bool = True) -> Self:
+        """Forget what is kept: optimizers write to the knots in ways that torch does not count."""
+        self._kept = None
+        return super().train(mode)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_kept": None}
 
     def forward(self, rows: Tensor) -> Tensor:
         """Vectors of ``rows`` of the table in those columns."""

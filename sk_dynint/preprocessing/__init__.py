@@ -1,7 +1,8 @@
 """Preprocessing: a table of columns becomes a matrix of field indices."""
 
 from ._arrow import arrow_to_pandas, extension_to_pandas
-from ._columns import check_frame
+from ._columns import check_frame, column_labels
+from ._dicts import as_dicts, to_frame
 from ._encoder import FieldEncoder
 from ._lists import holds_lists, read_lists
 from ._screening import find_crosses
@@ -9,9 +10,12 @@ from ._screening import find_crosses
 __all__ = [
     "FieldEncoder",
     "arrow_to_pandas",
+    "as_dicts",
     "check_frame",
+    "column_labels",
     "extension_to_pandas",
     "find_crosses",
     "holds_lists",
     "read_lists",
+    "to_frame",
 ]

@@ -58,6 +58,12 @@ def read_columns(estimator: BaseEstimator, X: Any, *, reset: bool) -> list[Colum
     return columns
 
 
+def column_labels(estimator: BaseEstimator) -> list[Any]:
+    """Return the names of the columns of `fit`, or their positions."""
+    labels = getattr(estimator, "_labels_in", None) or range(estimator.n_features_in_)
+    return list(getattr(estimator, "feature_names_in_", labels))
+
+
 def _check_shape_and_names(X: pd.DataFrame) -> None:
     """Refuse what scikit-learn's `check_array` would refuse in an array."""
     for size, what in zip(X.shape, ("sample(s)", "feature(s)"), strict=True):

@@ -16,7 +16,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_feature_names_in,
     _check_sample_weight,
-    check_array,
     check_is_fitted,
 )
 
@@ -26,13 +25,15 @@ from sk_dynint._versioned import Versioned
 from ._advice import MIN_ROWS, warn_of_identifiers, warn_of_useless_columns
 from ._binning import BINNINGS, NumericField
 from ._column import Column
-from ._columns import read_columns
+from ._columns import column_labels, read_columns
 from ._counts import Counts
 from ._crosses import Cross, encode_crosses
+from ._decoding import check_codes, decode_fields
+from ._dicts import RowReader, as_dicts, to_frame
 from ._field import Field, Indices, frequencies
 from ._fitting import Fitting, Limits, count_tasks, encode_columns
-from ._levels import CategoricalField, decode
-from ._list_field import PAD, ListField
+from ._levels import CategoricalField
+from ._list_field import ListField
 from ._lists import shortened, split_strings
 from ._roles import column_position, resolve_binning, resolve_crosses, resolve_separators
 from ._state import part_of, prefixed
@@ -506,8 +507,9 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : {DataFrame, array-like} of shape (n_samples, n_features)
-            Columns as in `fit`, in the same order.
+        X : {DataFrame, array-like} of shape (n_samples, n_features), dict or list of dicts
+            Columns as in `fit`, in the same order.  A row may be a dict of the values of all
+            columns by their names, in any order.
 
         Returns
         -------
@@ -521,9 +523,15 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
             and missing values are no reason.
         """
         check_is_fitted(self)
-        columns, n_columns = self._read(X, reset=False), len(self._fields)
+        n_columns, labels = len(self._fields), self._labels()
+        if (rows := as_dicts(X)) is not None:
+            indices = np.empty((len(rows), len(self.cardinalities_)), dtype=np.int32)
+            if self._reader.read(rows, labels, indices):
+                encode_crosses(self._crosses, indices, n_columns)
+                return indices
+            X = to_frame(rows, labels)
         n_crossed = len(self.cardinalities_) - n_columns
-        indices = encode_columns(columns, self._fields, self._labels(), n_crossed)
+        indices = encode_columns(self._read(X, reset=False), self._fields, labels, n_crossed)
         encode_crosses(self._crosses, indices, n_columns)
         return indices
 
@@ -543,19 +551,11 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
             so is 0, which stands for no level in particular. Lists are lists.
         """
         check_is_fitted(self)
-        codes = self._check_codes(X)
+        labels = self._names(self._labels())
+        codes = check_codes(X, self.cardinalities_, self.slots_, labels)
         names = getattr(self, "feature_names_in_", _check_feature_names_in(self))
-        values: dict[int, Any] = {}
-        levels = {j: f for j, f in enumerate(self._fields) if type(f) is CategoricalField}
-        if levels:
-            decoded = decode(list(levels.values()), codes[:, list(levels)])
-            values = dict(zip(levels, decoded, strict=True))
-        for j, field in enumerate(self._fields):
-            if isinstance(field, NumericField):
-                values[j] = field.decode(codes[:, j])
-            elif isinstance(field, ListField):
-                values[j] = field.decode(codes[:, self.slots_ == j])
-        return pd.DataFrame({j: values[j] for j in range(len(names))}).set_axis(names, axis=1)
+        values = decode_fields(self._fields, codes, self.slots_)
+        return pd.DataFrame(dict(enumerate(values))).set_axis(names, axis=1)
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
         """Return the names of the fields.
@@ -669,8 +669,7 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
 
     def _labels(self) -> list[Any]:
         """Names of the columns, or their positions."""
-        labels = getattr(self, "_labels_in", None) or range(self.n_features_in_)
-        return list(getattr(self, "feature_names_in_", labels))
+        return column_labels(self)
 
     def _set_fields(
         self,
@@ -680,6 +679,7 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
         n_samples: int,
     ) -> None:
         self._fields, self._crosses = list(fields), list(crosses)
+        self._reader = RowReader(fields)
         self.n_samples_seen_ = n_samples
         cardinalities = [field.cardinality for field in fields]
         self.field_kinds_ = [field.name for field in fields]
@@ -702,22 +702,3 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
             named = self.binning if isinstance(self.binning, Mapping) else ()
             known = [counts[column_position(key, counts, "binning")].label for key in named]
             warn_of_identifiers(counts, self.n_bins, known)
-
-    def _check_codes(self, X: ArrayLike) -> NDArray[np.int64]:
-        """Return field indices that are within the cardinalities; -1 pads lists."""
-        given, n_encoded = check_array(X), len(self.slots_)
-        if given.shape[1] != n_encoded:
-            raise ValueError(
-                f"X has {given.shape[1]} features, but {type(self).__name__} is expecting "
-                f"{n_encoded} features as input."
-            )
-        codes, least = given.astype(np.int64), np.zeros(n_encoded, dtype=np.int64)
-        least[len(self.cardinalities_) :] = PAD
-        wrong = (codes != given) | (codes < least) | (codes >= self.cardinalities_[self.slots_])
-        if wrong.any():
-            i, j = np.argwhere(wrong)[0]
-            field = self.slots_[j]
-            label = self._names(self._labels())[field]
-            largest = self.cardinalities_[field] - 1
-            raise ValueError(f"column {label!r} has indices 0 to {largest}, got {given[i, j]}.")
-        return codes

@@ -30,6 +30,15 @@ REFUSED = {
 """Name of a skorch callback -> why it is refused."""
 
 
+class DivergenceError(ValueError):
+    """The loss or the weights became infinite or NaN."""
+
+
+def diverged(what: str, lr: float) -> DivergenceError:
+    """Return the error that says what became infinite or NaN, and what to change."""
+    return DivergenceError(f"{what}: lower lr (got lr={lr}), or raise beta or l2")
+
+
 def check_callbacks(callbacks: Iterable[Any] | None) -> None:
     """Refuse what is not a skorch callback, or one that cannot work here."""
     for given in callbacks or []:

@@ -21,6 +21,8 @@ from sk_dynint._warnings import warn
 from sk_dynint.engine import AnyBatch, Engine, Sums, make_engine, supports_bfloat16
 from sk_dynint.optim import OptimizerPolicy, RowOptimizer, load_optimizer_state, optimizer_state
 from sk_dynint.training._callbacks import (
+    DivergenceError,
+    diverged,
     history_frame,
     parameter_names,
     record_loss,
@@ -30,11 +32,6 @@ from sk_dynint.training._memory import check_memory
 from sk_dynint.training._prediction import PredictionMixin
 from sk_dynint.training._run import Run, State
 from sk_dynint.training._schedule import Schedule
-
-
-class DivergenceError(ValueError):
-    """The loss or the weights became infinite or NaN."""
-
 
 CHANGED_BY_RUNS = (
     *("weights_changed_outside_", "n_earlier_steps_", "lr", "orthogonal_penalty", "precision"),
@@ -290,12 +287,9 @@ class CTRNet(PredictionMixin, NeuralNet):
         assert self.run_ is not None
         self.run_.finish()
         if not all(p.isfinite().all() for p in self.module_.parameters()):
-            raise DivergenceError(f"weights became infinite or NaN: {self._advice()}")
+            raise diverged("weights became infinite or NaN", self.lr)
         self.run_.close(kept=True)
         self.notify("on_train_end", X=self.run_.batches.data, y=None)
-
-    def _advice(self) -> str:
-        return f"lower lr (got lr={self.lr}), or raise beta or l2"
 
     def _run_period(self, run: Run) -> None:
         """Train for a period, evaluate, keep the best weights, tell the callbacks."""
@@ -358,10 +352,9 @@ class CTRNet(PredictionMixin, NeuralNet):
         loss = record_loss(self.history, prefix, sums_of_batches)
         sums_of_batches.clear()
         if training and not np.isfinite(loss):
-            period = len(self.history)
-            raise DivergenceError(
-                f"the training loss became {loss} in evaluation period {period}: {self._advice()}"
-            )
+            last = self.run_.batches.position
+            steps = f"steps {last - self.history[-1]['train_batch_count'] + 1} to {last}"
+            raise diverged(f"the training loss became {loss} in {steps}", self.lr)
         if evaluated:
             self.history.record("valid_auc", weighted_auc(evaluated, self.criterion_))
 

@@ -171,9 +171,7 @@ def test_files_that_are_no_checkpoints_are_left_alone(many_clicks, tmp_path):
     with pytest.raises(ValueError, match=r"resume=True goes on from the file that checkpoint="):
         fast().fit(X, y, resume=True)
     fast(checkpoint=tmp_path / "run").fit(X, y)
-    with pytest.raises(
-        ValueError, match="run is the checkpoint of a run, which is no"
-    ):
+    with pytest.raises(ValueError, match="run is the checkpoint of a run, which is no"):
         sk_dynint.load(tmp_path / "run")
 
 
