@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import with_callbacks
 from sklearn.utils import Tags, check_random_state
@@ -15,7 +16,7 @@ from sk_dynint._body import Body
 from sk_dynint._continuing import check_unchanged, fixed_parameters, unchanged_on_failure
 from sk_dynint._crosses import encoder_with_crosses
 from sk_dynint._loss import Loss, loss_for
-from sk_dynint._names import check_names, checked_params, refuse_arguments
+from sk_dynint._names import check_names, checked_params, refuse_arguments, warn_of_ignored
 from sk_dynint._net import NetMixin
 from sk_dynint._parameters import CONSTRAINTS
 from sk_dynint._process import draw_seed, no_fork, resolve_device, seeded
@@ -25,7 +26,7 @@ from sk_dynint._training import TrainingMixin
 from sk_dynint._validation import warn_of_order
 from sk_dynint._warnings import warnings_ignored
 from sk_dynint.optim import FALLBACK, OPTIMIZER_DEFAULTS, OPTIMIZERS, OptimizerPolicy
-from sk_dynint.preprocessing import FieldEncoder
+from sk_dynint.preprocessing import FieldEncoder, unseen_rates
 from sk_dynint.training import (
     CTRNet,
     EncodedData,
@@ -48,10 +49,15 @@ class BaseCTRClassifier(TrainingMixin, NetMixin, ClassifierMixin, BaseEstimator)
     n_knots: Any = None
     popularity: float = 0.0
     orthogonal_penalty: float = 0.0
+    negative_sampling_rate: float = 1.0
     _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
 
     def _make_body(self) -> Callable[[int, int], Body]:
         """Check the body's parameters; return ``make_body(n_fields, embedding_dim)``."""
+        raise NotImplementedError
+
+    def _ignored_by_body(self) -> dict[str, Iterable[str]]:
+        """Return what makes parameters ineffective -> their names, by the body that is chosen."""
         raise NotImplementedError
 
     def __new__(cls, *args: Any, **params: Any) -> Self:
@@ -121,6 +127,9 @@ class BaseCTRClassifier(TrainingMixin, NetMixin, ClassifierMixin, BaseEstimator)
         if (X_val is None) != (y_val is None):
             given, absent = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
             raise ValueError(f"{given} was passed without {absent}; pass both or neither")
+        warn_of_ignored(self, self._ignored_by_body())
+        if X_val is None:
+            warn_of_ignored(self, self._ignored_in_validation())
         random_state = check_random_state(self.random_state)
         checkpoint = self._open_checkpoint(random_state, resume=resume)
         if checkpoint is not None:
@@ -237,6 +246,11 @@ class BaseCTRClassifier(TrainingMixin, NetMixin, ClassifierMixin, BaseEstimator)
         """Check columns, labels and weights; set `classes_`, and with `reset` the features."""
         X = check_columns(self, X, reset=reset)
         rows, self.classes_ = Rows.checked(X, y, sample_weight, classes, groups)
+        if self.negative_sampling_rate != 1 and len(self.classes_) > 2:
+            raise ValueError(
+                f"negative_sampling_rate={self.negative_sampling_rate}, but y has the classes "
+                f"{self.classes_.tolist()}; negative rows are one of two classes"
+            )
         return rows
 
     def _part_and_encode(
@@ -326,7 +340,8 @@ class BaseCTRClassifier(TrainingMixin, NetMixin, ClassifierMixin, BaseEstimator)
         """
         check_is_fitted(self)
         rows = encode(check_columns(self, X, reset=False), self.encoder_)
-        return self.net_.logits(rows.indices).cpu().numpy().astype(np.float64)
+        logits = self.net_.logits(rows.indices).cpu().numpy().astype(np.float64)
+        return logits + np.log(self.negative_sampling_rate)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probability of each class.
@@ -359,6 +374,45 @@ class BaseCTRClassifier(TrainingMixin, NetMixin, ClassifierMixin, BaseEstimator)
         """
         logits = self.decision_function(X)
         return self.classes_[self._loss.predict(logits)]
+
+    def unseen_rate(self, X: Any, *, warn_above: float | None = None) -> pd.DataFrame:
+        """Tell how many values of new rows the model cannot tell from one another.
+
+        Parameters
+        ----------
+        X : DataFrame (pandas or polars), array-like or EncodedData, (n_samples, n_features)
+            Raw columns, as in `fit`.
+        warn_above : float, default=None
+            A warning names the fields whose share has risen by more than this since `fit`.
+
+        Returns
+        -------
+        DataFrame
+            For each categorical column, list or cross, the share of the values that are present
+            which have index 0: levels that were rare in `fit`, or not there.  "unseen" is their
+            share in `X`, "in_fit" that in the rows of `fit`.
+
+        Raises
+        ------
+        TypeError
+            If the encoder is no FieldEncoder.
+
+        Examples
+        --------
+        >>> from sk_dynint import DynIntClassifier
+        >>> X, y = [["a", "x"], ["a", "y"], ["b", "x"], ["b", "y"]] * 30, [0, 1, 1, 0] * 30
+        >>> model = DynIntClassifier(random_state=0).fit(X, y)
+        >>> model.unseen_rate([["a", "x"], ["c", "y"]])
+            unseen  in_fit
+        x0     0.5     0.0
+        x1     0.0     0.0
+        """
+        check_is_fitted(self)
+        encoder = getattr(self.encoder_, "estimator", self.encoder_)  # of a frozen one
+        if not isinstance(encoder, FieldEncoder):
+            raise TypeError(f"{type(encoder).__name__} does not tell which values it knows")
+        indices = encode(check_columns(self, X, reset=False), self.encoder_).indices
+        return unseen_rates(encoder, indices, warn_above)
 
     # ---------------------------------------------------------------- protocol
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
@@ -237,6 +237,11 @@ class BaselineClassifier(BaseCTRClassifier):
         run: clones that train side by side need others.
     class_weight : dict or "balanced", default=None
         Factor for the weight of each class.
+    negative_sampling_rate : float, default=1.0
+        Share w of the negative rows (those of ``classes_[0]``) that were kept for training, of two
+        classes.  Predictions are corrected for it: a probability p becomes p / (p + (1 - p) / w).
+        (He et al., *Practical Lessons from Predicting Clicks on Ads at Facebook*, ADKDD 2014.)  It
+        may be set after `fit` too.
     warm_start : bool, default=False
         Whether `fit` goes on from the last call: same levels, same weights.
     precision : {"fp32", "bf16"}, default="fp32"
@@ -348,6 +353,7 @@ class BaselineClassifier(BaseCTRClassifier):
         callbacks: list[Any] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+        negative_sampling_rate: float = 1.0,
         warm_start: bool = False,
         precision: Literal["fp32", "bf16"] = "fp32",
         device: str | torch.device = "cpu",
@@ -387,6 +393,7 @@ class BaselineClassifier(BaseCTRClassifier):
         self.callbacks = callbacks
         self.checkpoint = checkpoint
         self.class_weight = class_weight
+        self.negative_sampling_rate = negative_sampling_rate
         self.warm_start = warm_start
         self.precision = precision
         self.device = device
@@ -405,6 +412,15 @@ class BaselineClassifier(BaseCTRClassifier):
         if isinstance(self.model, type):
             try_body(body, make_body, self._embedding_dim(), self.device)
         return make_body
+
+    def _ignored_by_body(self) -> dict[str, Iterable[str]]:
+        options = option_names(self._model())
+        ignored: dict[str, Iterable[str]] = {
+            f"model={self.model!r}": [name for name in SHARED if name not in options]
+        }
+        if not self.deep and "deep" in options:
+            ignored["deep=False"] = set(options) & {"hidden_units", "dropout", "batch_norm"}
+        return ignored
 
     def _model(self) -> type[Body]:
         return resolve("model", self.model, MODELS, BODY)

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, clone
 from sk_dynint._parameters import FREE_PARAMETERS
 from sk_dynint._process import safe_threads
 
-OF_ANY_RUN = ("callbacks", "checkpoint", "device", "verbose")
+OF_ANY_RUN = ("callbacks", "checkpoint", "device", "negative_sampling_rate", "verbose")
 """Parameters that may differ where a run goes on from its checkpoint."""
 
 

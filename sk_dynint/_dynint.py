@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
@@ -181,6 +181,11 @@ class DynIntClassifier(BaseCTRClassifier):
         run: clones that train side by side need others.
     class_weight : dict or "balanced", default=None
         Factor for the weight of each class.
+    negative_sampling_rate : float, default=1.0
+        Share w of the negative rows (those of ``classes_[0]``) that were kept for training, of two
+        classes.  Predictions are corrected for it: a probability p becomes p / (p + (1 - p) / w).
+        (He et al., *Practical Lessons from Predicting Clicks on Ads at Facebook*, ADKDD 2014.)  It
+        may be set after `fit` too.
     warm_start : bool, default=False
         Whether `fit` goes on from the last call: same levels, same weights.
     precision : {"fp32", "bf16"}, default="fp32"
@@ -309,6 +314,7 @@ class DynIntClassifier(BaseCTRClassifier):
         callbacks: list[Any] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+        negative_sampling_rate: float = 1.0,
         warm_start: bool = False,
         precision: Literal["fp32", "bf16"] = "fp32",
         device: str | torch.device = "cpu",
@@ -351,6 +357,7 @@ class DynIntClassifier(BaseCTRClassifier):
         self.callbacks = callbacks
         self.checkpoint = checkpoint
         self.class_weight = class_weight
+        self.negative_sampling_rate = negative_sampling_rate
         self.warm_start = warm_start
         self.precision = precision
         self.device = device
@@ -382,6 +389,14 @@ class DynIntClassifier(BaseCTRClassifier):
             return make_stack
         make_beside = self._make_beside()
         return partial(_make_hybrid, (make_stack, make_beside), self.fusion)
+
+    def _ignored_by_body(self) -> dict[str, Iterable[str]]:
+        layer = resolve("variant", self.variant, VARIANTS, LAYER)
+        names = [name for name in ("rank", "reduction") if name not in option_names(layer)]
+        if layer.penalty is InteractionLayer.penalty:
+            names.append("orthogonal_penalty")
+        ignored: dict[str, Iterable[str]] = {f"variant={self.variant!r}": names}
+        return ignored | ({"beside=None": ("fusion",)} if self.beside is None else {})
 
     def _make_beside(self) -> Callable[[int, int], Body]:
         """Check the options of the body beside the stack; return what makes it."""

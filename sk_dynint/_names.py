@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sk_dynint._warnings import warn
+
 HINTS = {
     **dict.fromkeys(("learning_rate", "eta", "alpha"), "it is lr here"),
     **dict.fromkeys(
@@ -107,6 +109,24 @@ def refuse_arguments(cls: type, names: Iterable[str]) -> None:
             + (f"; {hint}" if hint else "")
             + ". Its arguments are X, y, sample_weight, X_val, y_val, sample_weight_val, groups"
         )
+
+
+def warn_of_ignored(estimator: Any, ignored: Mapping[str, Iterable[str]]) -> None:
+    """Warn of parameters that make no difference, though they are not at their defaults.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Has the parameters.
+    ignored : dict
+        What makes them ineffective -> their names.
+    """
+    defaults = inspect.signature(type(estimator)).parameters
+    for cause, names in ignored.items():
+        values = {name: getattr(estimator, name) for name in names}
+        told = [f"{k}={v!r}" for k, v in values.items() if v != defaults[k].default]
+        if told:
+            warn(f"{', '.join(told)} makes no difference with {cause}")
 
 
 def checked_params(

@@ -40,6 +40,7 @@ CONSTRAINTS: dict[str, Any] = {
     "callbacks": [list, None],
     "checkpoint": [str, os.PathLike, None],
     "class_weight": [dict, StrOptions({"balanced"}), None],
+    "negative_sampling_rate": [Interval(Real, 0, 1, closed="right")],
     "warm_start": ["boolean"],
     "precision": [StrOptions({"fp32", "bf16"})],
     "device": [str, torch.device],
@@ -53,6 +54,6 @@ FREE_PARAMETERS = {
     *("max_epochs", "batch_size", "averaging", "eval_every", "early_stopping", "scoring"),
     *("validation", "validation_column", "validation_fraction", "patience", "callbacks"),
     "checkpoint",
-    *("class_weight", "warm_start", "device", "random_state", "verbose"),
+    *("class_weight", "negative_sampling_rate", "warm_start", "device", "random_state", "verbose"),
 }
 """Parameters that may change between calls of `fit` with warm start, and of `partial_fit`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
@@ -46,6 +47,11 @@ class TrainingMixin(CallbackSupportMixin):
         """Whether to set validation rows aside."""
         asked = self.early_stopping
         return n_samples > FULL_BATCH_MAX_ROWS if asked == "auto" else bool(asked)
+
+    def _ignored_in_validation(self) -> dict[str, Iterable[str]]:
+        """Return what makes parameters of validation ineffective -> their names."""
+        names = ("patience", "scoring", "validation", "validation_fraction", "validation_column")
+        return {"early_stopping=False": names} if self.early_stopping is False else {}
 
     def _takes_all(self, n_samples: int) -> bool:
         """Whether every step of `fit` takes all rows."""

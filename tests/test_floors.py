@@ -47,7 +47,7 @@ FLOORS = {
     "_parameters": 2,
     "_rows": 5,
     "_continuing": 5,
-    "_names": 0,
+    "_names": 1,
     "_crosses": 6,
     "_net": 6,
     "_training": 6,

@@ -6,6 +6,7 @@ from ._dicts import as_dicts, to_frame
 from ._encoder import FieldEncoder
 from ._lists import holds_lists, read_lists
 from ._screening import find_crosses
+from ._unseen import unseen_rates
 
 __all__ = [
     "FieldEncoder",
@@ -18,4 +19,5 @@ __all__ = [
     "holds_lists",
     "read_lists",
     "to_frame",
+    "unseen_rates",
 ]

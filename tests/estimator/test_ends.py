@@ -103,7 +103,7 @@ def test_a_run_that_diverges_late_keeps_its_best_weights(many_clicks, monkeypatc
         return step(self, batch, on_gradients)
 
     monkeypatch.setattr(Run, "step", spoil)
-    with pytest.warns(UserWarning, match="became nan in evaluation period .* best .* are kept"):
+    with pytest.warns(UserWarning, match="became nan in steps .* best .* are kept"):
         model = fast(early_stopping=True, max_epochs=9, eval_every=10).fit(X, y)
     assert model.best_step_ < 100
     assert np.isfinite(model.predict_proba(X)).all()

@@ -75,3 +75,29 @@ def test_encoder_and_its_parameters_at_once(clicks):
     search = GridSearchCV(fast(), grid, cv=2).fit(*clicks)
     assert search.best_params_["encoder__min_count"] in (1, 5)
     assert clone(search.best_estimator_).encoder.min_count in (1, 5)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (fast(rank=2), "rank=2 makes no difference with variant='da'"),
+        (fast(variant="pin", reduction=4), "reduction=4 makes no difference with variant='pin'"),
+        (fast(orthogonal_penalty=0.1), "orthogonal_penalty=0.1 .* variant='da'"),
+        (fast(fusion="tri-bce"), "fusion='tri-bce' .* beside=None"),
+        (fast(early_stopping=False, patience=3), "patience=3 .* early_stopping=False"),
+        (BaselineClassifier("lr", hidden_units=(4,), n_members=1), r"hidden_units=\(4,\) .*='lr'"),
+        (BaselineClassifier("fm", dropout=0.1, n_layers=2), "dropout=0.1, n_layers=2 .*='fm'"),
+        (BaselineClassifier("dcnv2", deep=False, batch_norm=True), "batch_norm=True .* deep=False"),
+    ],
+)
+def test_parameters_without_effect_are_told(model, message, clicks):
+    with pytest.warns(UserWarning, match=message):
+        model.set_params(max_epochs=1).fit(*clicks)
+
+
+def test_parameters_with_effect_are_not(clicks):
+    X, y = clicks
+    fast(variant="dgp", rank=2, orthogonal_penalty=0.1, max_epochs=30, lr=0.3).fit(X, y)
+    given = {"X_val": X, "y_val": y}
+    fast(early_stopping=False, patience=1, max_epochs=30, lr=0.3).fit(X, y, **given)
+    BaselineClassifier("lr", early_stopping=False, max_epochs=1).fit(X, y)
