@@ -10,6 +10,7 @@ from sk_dynint._archive import read
 from sk_dynint._baseline import BaselineClassifier
 from sk_dynint._dynint import DynIntClassifier
 from sk_dynint._packing import ArchiveError
+from sk_dynint._version import __version__
 from sk_dynint.preprocessing import FieldEncoder
 
 CLASSIFIERS = {cls.__name__: cls for cls in (DynIntClassifier, BaselineClassifier)}
@@ -67,4 +68,8 @@ def load(path: str | os.PathLike[str], *, trusted: Sequence[type] = ()) -> Any:
     try:
         return CLASSIFIERS[archive.kind]._restored(archive.content)
     except (KeyError, TypeError, AttributeError) as error:
-        raise ArchiveError(f"{os.fspath(path)} is damaged: {error!r}") from error
+        theirs = archive.versions.get("sk_dynint")
+        raise ArchiveError(
+            f"{os.fspath(path)}, which sk_dynint {theirs} saved, cannot be read by "
+            f"{__version__}: {error!r}"
+        ) from error

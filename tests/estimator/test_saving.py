@@ -186,7 +186,7 @@ def test_files_that_do_not_fit(clicks, tmp_path):
     with pytest.raises(ValueError, match="variant='nothing'"):
         sk_dynint.load(path)
     write(path, "DynIntClassifier", {"params": {}})
-    with pytest.raises(ValueError, match="is damaged"):
+    with pytest.raises(ValueError, match="cannot be read by"):
         sk_dynint.load(path)
 
 
