@@ -9,15 +9,14 @@ import hashlib
 import json
 import os
 import platform
-import tempfile
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from sk_dynint._files import replacing
 from sk_dynint._packing import ArchiveError, Packer, Unpacker
 from sk_dynint._version import __version__
 
@@ -64,22 +63,12 @@ def write(path: str | os.PathLike[str], kind: str, content: Any) -> None:
         "sha256": _BLANK.decode(),
         "sk_dynint": json.dumps(description, separators=(",", ":")),
     }
-    path = Path(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
+    with replacing(path) as name:
         save_file(packer.arrays, name, metadata=header)
         with open(name, "r+b") as file:
             digest, place = _digest(file)
             file.seek(place)
             file.write(digest)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o666 & ~_umask())
-        os.replace(name, path)
-        _sync(path.parent)
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def read(path: str | os.PathLike[str], trusted: Sequence[type] = ()) -> Archive:
@@ -174,20 +163,3 @@ def _digest(file: Any) -> tuple[bytes, int]:
     while chunk := file.read(CHUNK):
         sha.update(chunk)
     return sha.hexdigest().encode(), 8 + place
-
-
-def _sync(folder: Path) -> None:
-    """Let the new name of a file in a folder reach the disk, where the system can do that."""
-    if hasattr(os, "O_DIRECTORY"):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def _umask() -> int:
-    """Return which permissions new files do not get."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

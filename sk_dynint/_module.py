@@ -89,6 +89,17 @@ class FieldEmbedding(nn.Module):
         return embedding if self.pooling is None else self.pooling(embedding, X)
 
     @torch.no_grad()
+    def folded(self) -> Tensor:
+        """Return one table of the vectors that indices end up with, (rows of the table, D)."""
+        table = self.weight.detach().clone()
+        for module in self.added:
+            table += module.of_all_rows()
+        if self.oov == "zero":
+            table[self.offsets.long()] = 0
+            table[self.offsets.long() + 1] = 0
+        return table
+
+    @torch.no_grad()
     def set_gradient(self, rows: Tensor, values: Tensor) -> None:
         """Set the gradient of the table: `values` in distinct, rising `rows`, zero elsewhere."""
         if self.oov == "zero":

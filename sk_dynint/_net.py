@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from sk_dynint import _archive
@@ -18,6 +19,7 @@ from sk_dynint._process import resolve_device
 from sk_dynint._rows import table_options
 from sk_dynint._versioned import Versioned
 from sk_dynint._warnings import warn
+from sk_dynint.export import TableDtype, write_onnx
 from sk_dynint.optim import OptimizerPolicy, load_optimizer_state, optimizer_state
 from sk_dynint.training import CTRNet, parameter_names, to_arrays, to_tensors
 
@@ -30,6 +32,8 @@ NOT_SAVED = ("callbacks", "random_state")
 class NetMixin(Versioned):
     """What a classifier does with its net beside training and predicting."""
 
+    classes_: NDArray[Any]
+    negative_sampling_rate: float
     encoder_: Any
     net_: CTRNet
     n_members_: int
@@ -130,6 +134,59 @@ class NetMixin(Versioned):
                 warn(f"{name}={value!r} is not saved: the loaded classifier has {name}=None")
         _archive.write(path, type(self).__name__, self._content(training_state))
 
+    def to_onnx(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        raw_inputs: bool = True,
+        table_dtype: TableDtype = "float32",
+    ) -> None:
+        """Write the fitted classifier as one ONNX file, which needs neither Python nor torch.
+
+        Parameters
+        ----------
+        path : path
+            Where to write it; it appears whole or not at all.
+        raw_inputs : bool, default=True
+            Whether the file takes the columns of `fit`, a tensor (N, 1) for each by its name:
+            strings where the column held strings ("<NA>" is a missing one), and float64 for numbers
+            and booleans (NaN is missing), and for dates and durations, in seconds (since 1970,
+            UTC).  Otherwise it takes field indices: "indices", (N, n_encoded) int64.
+        table_dtype : {"float32", "float16", "int8"}, default="float32"
+            What the vectors of the tables are stored in: "float16" takes half the space and "int8"
+            about a third; what that costs is in docs/reliability.md.
+
+        Raises
+        ------
+        ImportError
+            If onnx or onnxscript is not installed: ``pip install "sk-dynint[onnx]"``.
+        ValueError
+            If a column holds what ONNX cannot read (lists, several kinds of values, numbers as
+            levels that are not whole), or if the tables do not fit in a file of 2 GiB.
+
+        Notes
+        -----
+        The outputs are "label", (N,), and "probabilities", (N, n_classes) float32, in the order of
+        ``classes_``.  The metadata of the file names the columns.
+        """
+        check_is_fitted(self)
+        try:
+            import onnx  # noqa: F401
+            import onnxscript  # noqa: F401
+        except ImportError as error:
+            raise ImportError(
+                'to_onnx needs onnx and onnxscript: pip install "sk-dynint[onnx]"'
+            ) from error
+        write_onnx(
+            path,
+            self.net_.module_,
+            self.encoder_,
+            self.classes_,
+            shift=float(np.log(self.negative_sampling_rate)),
+            raw_inputs=raw_inputs,
+            table_dtype=table_dtype,
+        )
+
     def _content(self, training_state: bool) -> dict[str, Any]:
         """Return what is saved."""
         params: dict[str, Any] = self.get_params(deep=False)  # type: ignore[attr-defined]
@@ -161,7 +218,7 @@ class NetMixin(Versioned):
         net, weights = content["net"], content["net"]["weights"]
         exact = any(value.dtype == np.float64 for value in weights.values())
         make_body = made._checked_body()
-        n_classes = len(made.classes_)  # type: ignore[attr-defined]
+        n_classes = len(made.classes_)
         base = 0.0 if n_classes == 2 else [0.0] * n_classes
         made._check_size(make_body, np.size(base), sum(value.size for value in weights.values()))
         made.net_ = made._make_net(make_body, base, net["batch_size"], 0, exact=exact)

@@ -38,7 +38,7 @@ class MeanPooling(nn.Module):
 
     def _shares(self, present: Tensor) -> Tensor:
         """Return one over the number of indices of each field, (B, F, 1)."""
-        numbers = present.new_ones(len(present), self.n_fields)
+        numbers = present.new_ones(present.shape[0], self.n_fields)
         numbers.index_add_(1, self.slots[self.n_fields :], present)
         return numbers.reciprocal_().unsqueeze(2)
 

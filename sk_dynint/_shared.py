@@ -162,6 +162,12 @@ class PiecewiseLinear(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_kept": None}
 
+    def of_all_rows(self) -> Tensor:
+        """Vector of each row of the table, zero where nothing is shared, (rows of the table, D)."""
+        vectors = self.vectors()
+        nothing = vectors.new_zeros(1, vectors.shape[1])
+        return torch.cat([vectors, nothing]).index_select(0, self.places)
+
     def forward(self, rows: Tensor) -> Tensor:
         """Vectors of ``rows`` of the table in those columns."""
         places = rows.index_select(1, self.columns) + self.shifts
@@ -253,6 +259,15 @@ class FrequencyVectors(nn.Module):
         for name, buffer in buffers.items():
             self.register_buffer(name, buffer, persistent=False)
         self.ends = nn.Parameter(init_std * torch.randn(2 * len(fields), embedding_dim))
+
+    def of_all_rows(self) -> Tensor:
+        """Vector of each row of the table, zero where nothing is shared, (rows of the table, D)."""
+        rows = torch.arange(len(self.weights), device=self.weights.device)
+        field = torch.searchsorted(self.firsts, rows, right=True) - 1
+        by_field = self.ends.new_zeros(2, len(self.firsts), self.ends.shape[1])
+        by_field[:, self.fields] = torch.stack(self.ends.chunk(2))
+        a, b = (ends.index_select(0, field) for ends in by_field)
+        return torch.addcmul(self.weights[:, :1] * a, self.weights[:, 1:], b)
 
     def forward(self, rows: Tensor) -> Tensor:
         """Vectors of ``rows`` of the table in those columns."""

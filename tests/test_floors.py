@@ -22,6 +22,7 @@ FLOORS = {
     "_process": 0,
     "_warnings": 0,
     "_version": 0,
+    "_files": 0,
     "_packing": 0,
     "_archive": 1,
     # Leaves.
@@ -45,6 +46,7 @@ FLOORS = {
     "training": 4,
     # Raw rows become encoded data; fit and predict.
     "_parameters": 2,
+    "export": 5,
     "_rows": 5,
     "_continuing": 5,
     "_names": 1,
@@ -56,7 +58,6 @@ FLOORS = {
     "_dynint": 8,
     "_baseline": 8,
     "inspection": 9,
-    "export": 9,
     "_loading": 9,
     "distributed": 9,
     "comparison": 10,

@@ -5,10 +5,13 @@ from ._columns import check_frame, column_labels
 from ._dicts import as_dicts, to_frame
 from ._encoder import FieldEncoder
 from ._lists import holds_lists, read_lists
+from ._onnx import PREFIX, EncoderGraph
 from ._screening import find_crosses
 from ._unseen import unseen_rates
 
 __all__ = [
+    "PREFIX",
+    "EncoderGraph",
     "FieldEncoder",
     "arrow_to_pandas",
     "as_dicts",

@@ -1,0 +1,87 @@
+"""A trained module for prediction elsewhere: plain tables, indices in, probabilities out."""
+
+from __future__ import annotations
+
+import copy
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sk_dynint._module import CTRModule, Ensemble, FieldEmbedding
+
+TableDtype = Literal["float32", "float16", "int8"]
+
+
+class PlainTable(nn.Module):
+    """A table in which the vector of an index stands as it is: one lookup, and nothing to add.
+
+    Parameters
+    ----------
+    table : FieldEmbedding
+        What it stands for.
+    dtype : {"float32", "float16", "int8"}
+        What the vectors are stored in; "int8" with one number more for each, its largest entry.
+    """
+
+    values: Tensor
+    scales: Tensor | None
+    offsets: Tensor
+
+    def __init__(self, table: FieldEmbedding, dtype: TableDtype) -> None:
+        super().__init__()
+        values, scales = table.folded(), None
+        self.dtype = values.dtype
+        if dtype == "float16":
+            values = values.half()
+        elif dtype == "int8":
+            scales = values.abs().amax(1, keepdim=True).clamp_min(torch.finfo(values.dtype).tiny)
+            scales = scales / 127
+            values = (values / scales).round().to(torch.int8)
+        self.register_buffer("values", values)
+        self.register_buffer("scales", scales)
+        self.register_buffer("offsets", table.offsets.long())
+        self.pooling = table.pooling
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Look the vectors of indices up."""
+        rows = (X if self.pooling is None else X.clamp_min(0)) + self.offsets
+        vectors = functional.embedding(rows, self.values).to(self.dtype)
+        if self.scales is not None:
+            vectors = vectors * functional.embedding(rows, self.scales)
+        return vectors if self.pooling is None else self.pooling(vectors, X)
+
+
+class Predictor(nn.Module):
+    """From field indices (N, C) to the position of the class (N,) and probabilities (N, n_classes).
+
+    Parameters
+    ----------
+    module : CTRModule or Ensemble
+        What predicts; it is copied.
+    shift : float
+        Added to the logits.
+    dtype : {"float32", "float16", "int8"}
+        What its tables are stored in.
+    """
+
+    def __init__(self, module: CTRModule | Ensemble, shift: float, dtype: TableDtype) -> None:
+        super().__init__()
+        self.module = copy.deepcopy(module).cpu().eval().requires_grad_(False)
+        self.shift = shift
+        members = self.module if isinstance(self.module, Ensemble) else [self.module]
+        for member in members:
+            for name in ("embedding", "first_order"):
+                if (table := getattr(member, name)) is not None:
+                    setattr(member, name, PlainTable(table, dtype))
+
+    def forward(self, X: Tensor) -> tuple[Tensor, Tensor]:
+        """Position of the class, and probabilities."""
+        logit = self.module(X)
+        if logit.ndim == 1:
+            logit = logit + self.shift
+            probabilities = torch.stack([torch.sigmoid(-logit), torch.sigmoid(logit)], 1)
+        else:
+            probabilities = torch.softmax(logit, 1)
+        return probabilities.argmax(1), probabilities.float()
