@@ -129,7 +129,10 @@ def _network(predictor: Predictor, n_columns: int, *, named_inputs: bool) -> Any
             verbose=False,
         )
     assert program is not None
-    return compose.add_prefix(program.model_proto, PREFIX, rename_inputs=not named_inputs)
+    model = program.model_proto
+    for node in model.graph.node:
+        node.ClearField("metadata_props")  # where in which file of Python it comes from
+    return compose.add_prefix(model, PREFIX, rename_inputs=not named_inputs)
 
 
 @contextmanager

@@ -282,6 +282,7 @@ def test_the_file_tells_what_it_is(table, tmp_path, capfd):
     graph = onnx.load(tmp_path / "model.onnx")
     assert graph.producer_name == "sk_dynint"
     assert [value.name for value in graph.graph.input] == list(X)
+    assert b'File "' not in (tmp_path / "model.onnx").read_bytes()
     kinds = {node.op_type for node in graph.graph.node}
     assert "Gather" in kinds
     assert not kinds & {"SequenceAt", "Loop", "SequenceInsert", "EmbeddingBag"}
