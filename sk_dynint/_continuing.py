@@ -78,8 +78,10 @@ def _described(value: Any) -> str:
     """Describe the value of a parameter, the same in every process."""
     if isinstance(value, np.ndarray):
         value = value.tolist()
-    whole = value.__repr__(N_CHAR_MAX=None) if isinstance(value, BaseEstimator) else repr(value)
-    return re.sub(r" at 0x[0-9a-f]+", "", whole)
+    if isinstance(value, BaseEstimator):  # what it says of itself is shortened
+        params = {name: _described(each) for name, each in value.get_params(deep=False).items()}
+        return f"{type(value).__name__}({params})"
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
 def _same(value: Any, other: Any) -> bool:

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 import sk_dynint
-from sk_dynint import BaselineClassifier, DynIntClassifier
+from sk_dynint import BaselineClassifier, DynIntClassifier, FieldEncoder
 from sk_dynint._archive import read
+from sk_dynint._warnings import warnings_ignored
 from sk_dynint.training import Checkpoint
 from sk_dynint.training._run import Run
 from tests.conftest import fast, make_clicks
@@ -151,6 +152,19 @@ def test_what_differs_is_told(many_clicks, unfinished):
     assert unfinished.read_bytes() == before
     quiet = resume(verbose=0, callbacks=[], device="cpu")
     assert_same(quiet, fast(eval_every=11).fit(X, y), X)
+
+
+def test_options_of_an_encoder_are_told_apart(many_clicks, tmp_path):
+    X, y = many_clicks
+    columns = {"categorical_features": ["hour", *(f"column {i}" for i in range(200))]}
+    X = X.assign(**dict.fromkeys(columns["categorical_features"][1:], "x"))
+    params = {"checkpoint": tmp_path / "run", "max_epochs": 1}
+    with warnings_ignored():  # of columns that are all the same
+        fast(encoder=FieldEncoder(min_count=3, **columns), **params).fit(X, y)
+        fast(encoder=FieldEncoder(min_count=3, **columns), **params).fit(X, y, resume=True)
+        columns["categorical_features"][-1:] = []
+        with pytest.raises(ValueError, match=r"other parameters \(encoder: FieldEncoder"):
+            fast(encoder=FieldEncoder(min_count=3, **columns), **params).fit(X, y, resume=True)
 
 
 def test_files_that_are_no_checkpoints_are_left_alone(many_clicks, tmp_path):
