@@ -127,8 +127,14 @@ class NetMixin(Versioned):
             If it is not fitted.
         TypeError
             If the encoder, or a parameter, cannot be saved without code.
+        ValueError
+            If the state of the optimizer is asked for, and was lost when this classifier was saved.
         """
         check_is_fitted(self)
+        if training_state and not self.net_.can_continue_:
+            raise ValueError(
+                f"this {type(self).__name__} has no state of its optimizer: it was saved without"
+            )
         for name in NOT_SAVED:
             if (value := getattr(self, name)) is not None and not isinstance(value, int):
                 warn(f"{name}={value!r} is not saved: the loaded classifier has {name}=None")
