@@ -36,7 +36,7 @@ class Integrals:
         return torch.tensordot(factors, moments[rest], 1) * self.forms.weight
 
 
-def shapley_values(forms: FrozenForms) -> Tensor:
+def exact_values(forms: FrozenForms) -> Tensor:
     r"""Return the Shapley values of the fields, (B, F).
 
     .. math:: \phi_f = \int_0^1 \frac{\partial E[v]}{\partial p_f}(q, \dots, q) \, dq
@@ -52,7 +52,7 @@ def shapley_values(forms: FrozenForms) -> Tensor:
     return forms.to_fields(own) + forms.spread(slopes)
 
 
-def shapley_interactions(forms: FieldForms) -> Tensor:
+def exact_interactions(forms: FieldForms) -> Tensor:
     r"""Return the Shapley interaction indices of all pairs of fields, (B, F, F); the diagonal is 0.
 
     .. math:: I_{fg} = \int_0^1 \frac{\partial^2 E[v]}{\partial p_f \partial p_g}(q, ..., q) \, dq

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,9 @@ from sk_dynint._process import no_fork, one_thread, safe_threads
 from sk_dynint._rows import check_columns, encode
 from sk_dynint.engine import Workers
 from sk_dynint.inspection._frozen import FROZEN
-from sk_dynint.interactions import VARIANTS, InteractionLayer, InteractionStack
+from sk_dynint.interactions import VARIANTS, InteractionStack
 from sk_dynint.preprocessing import as_dicts, column_labels, to_frame
 from sk_dynint.training import EncodedData
-
-MAX_LAYERS = 8
-"""Layers up to which sums over all sets of layers are feasible."""
 
 
 class Model:
@@ -98,31 +95,27 @@ class Model:
             values[:, j] = cells[:, 0] if len(columns) == 1 else [tuple(row) for row in cells]
         return values
 
-    def stacks(self, member: CTRModule, what: str) -> list[InteractionStack]:
+    def stacks(self, member: CTRModule, what: str, hint: str = "") -> list[InteractionStack]:
         """Return the stack of each output of a member, or refuse other bodies."""
         body: Any = member.body
         bodies: list[Any] = [*body.bodies] if isinstance(body, ClassBodies) else [body]
         for stack in bodies:
             if type(stack) is not InteractionStack:
-                self._refuse(what, f"a {type(stack).__name__}")
+                self._refuse(what, f"a {type(stack).__name__}", hint)
             for layer in stack.layers:
                 if type(layer) not in FROZEN:
-                    self._refuse(what, f"layers of type {type(layer).__name__}")
-            if len(stack.layers) > MAX_LAYERS:
-                raise ValueError(
-                    f"{what} need at most {MAX_LAYERS} layers, got n_layers={len(stack.layers)}; "
-                    "sampled_shapley_values takes any number"
-                )
+                    self._refuse(what, f"layers of type {type(layer).__name__}", hint)
         return bodies
 
-    def _refuse(self, what: str, got: str) -> None:
+    @staticmethod
+    def _refuse(what: str, got: str, hint: str) -> None:
         raise ValueError(
             f"{what} need the interaction layers {', '.join(map(repr, VARIANTS))} alone: a "
-            f"DynIntClassifier without `beside`, not {got}; sampled_shapley_values takes any model"
+            f"DynIntClassifier without `beside`, not {got}" + (hint and f"; {hint}")
         )
 
-    def layers(self, variant: str, member: int, output: int) -> Sequence[InteractionLayer]:
-        """Return the layers of one network, which must be of a variant."""
+    def stack_of(self, variant: str, member: int, output: int) -> InteractionStack:
+        """Return the stack of one network, whose layers must be of a variant."""
         for name, value, size in (
             ("member", member, len(self.members)),
             ("output", output, self.n_outputs),
@@ -135,7 +128,7 @@ class Model:
             raise ValueError(
                 f"clf must have layers of the variant {variant!r}, got {self._described()}"
             )
-        return list(stack.layers)  # type: ignore[arg-type]
+        return stack
 
     def _stack(self, member: int, output: int) -> InteractionStack | None:
         """Return a stack, that of a hybrid too, or None."""

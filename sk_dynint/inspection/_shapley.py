@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sk_dynint._module import CTRModule, FieldEmbedding
-from sk_dynint.inspection import _exact
+from sk_dynint.inspection._exact import exact_interactions, exact_values
 from sk_dynint.inspection._explanation import Explanation
 from sk_dynint.inspection._forms import FieldForms, FrozenForms, MatrixForms
 from sk_dynint.inspection._models import Model, by_blocks
 from sk_dynint.interactions import InteractionStack
 
 Average = Literal["vectors", "values"]
+
+MAX_LAYERS = 8
+"""Layers up to which sums over all sets of layers are feasible."""
 
 BLOCK_ENTRIES = 2**22
 """Coefficients that :class:`FieldForms` has for the rows of a block, about."""
@@ -99,7 +102,7 @@ default=None
     True
     """
     model = Model(clf)
-    values, base = _explain(model, X, background, average, _exact.shapley_values, 1)
+    values, base = _explain(model, X, background, average, exact_values, 1)
     return explanation_of(model, X, values, base)
 
 
@@ -152,7 +155,7 @@ def shapley_interactions(
     True
     """
     model = Model(clf)
-    pairs, base = _explain(model, X, background, average, _exact.shapley_interactions, 2)
+    pairs, base = _explain(model, X, background, average, exact_interactions, 2)
     return explanation_of(model, X, pairs, base)
 
 
@@ -219,7 +222,11 @@ class _MemberParts:
     def __init__(
         self, model: Model, member: CTRModule, rows: Tensor | None, average: Average, what: str
     ) -> None:
-        self.stacks: Sequence[InteractionStack] = model.stacks(member, what)
+        hint = "sampled_shapley_values takes any model"
+        self.stacks: Sequence[InteractionStack] = model.stacks(member, what, hint)
+        n_layers = len(self.stacks[0].layers)
+        if n_layers > MAX_LAYERS:
+            raise ValueError(f"{what} need n_layers <= {MAX_LAYERS}, got {n_layers}; {hint}")
         self.member = member
         self.baselines = baselines(member.embedding, rows, average)
         self.first_order = None
@@ -270,6 +277,6 @@ class _MemberParts:
         values = compute(forms)
         if order == 2:
             values = values / 2
-            single = _exact.shapley_values(forms)
+            single = exact_values(forms)
             values = values + torch.diag_embed(single - values.sum(2))
         return values, forms.base()
