@@ -277,7 +277,7 @@ class EmbeddingSparsityDisplay:
         with torch.no_grad():
             zero = [(m.embedding.weight == 0).all(1).double() for m in model.members]
         mean = torch.stack(zero).mean(0).cpu().numpy()
-        n_zero = np.add.reduceat(mean, np.cumsum(sizes) - sizes)
+        n_zero = [part.sum() for part in np.split(mean, np.cumsum(sizes)[:-1])]
         return cls(names=model.names, n_zero=n_zero, n_rows=np.array(sizes)).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
@@ -295,7 +295,7 @@ class EmbeddingSparsityDisplay:
         n_zero, n_rows = np.asarray(self.n_zero, dtype=float), np.asarray(self.n_rows)
         ax = new_axes(ax, (6.4, 1.1 + 0.3 * len(self.names)))
         self.bars_ = ax.barh(range(len(self.names)), 100 * n_zero / n_rows, color="C0")
-        texts = [f"{zero:,.0f} of {n:,}" for zero, n in zip(n_zero, n_rows, strict=True)]
+        texts = [f"{round(zero, 1):,g} of {n:,}" for zero, n in zip(n_zero, n_rows, strict=True)]
         ax.bar_label(self.bars_, texts, padding=3, fontsize="small")
         label_rows(ax, self.names)
         ax.set(xlim=(0, 118), xticks=range(0, 101, 20), xlabel="zero rows of the table (%)")

@@ -151,7 +151,8 @@ class ExplanationDisplay:
         if len(values) == 1:
             cells = [cell(value) for value in explanation.data[0]]
             names = [f"{name} = {text}" for name, text in zip(names, cells, strict=True)]
-            title = f"{logit} {base[0] + values[0].sum():.3f}, of fields absent {base[0]:.3f}"
+            total = base[0] + values[0].sum()
+            title = f"{logit} {total:.3f}; with all fields absent {base[0]:.3f}"
             lengths, label = values[0], "Shapley value (log-odds)"
             errors = None if errors is None else errors[0]
         else:

@@ -32,7 +32,7 @@ def label_rows(ax: Any, names: list[str]) -> None:
     ax.set_axisbelow(True)
 
 
-def shortened(text: Any, length: int = 32) -> str:
+def shortened(text: Any, length: int = 44) -> str:
     """Return a text that fits beside a plot, without signs that begin a formula."""
     text = str(text).replace("$", r"\$")
     return text if len(text) <= length else text[: length - 1] + "…"

@@ -266,7 +266,7 @@ class _MemberParts:
         value, base = torch.stack(values, -1), torch.stack(bases, -1) + self.member.bias
         if self.first_order is not None:
             linear = self.member.first_order(indices) - self.first_order  # type: ignore[misc]
-            value += linear if order == 1 else torch.diag_embed(linear, dim1=1, dim2=2)
+            value += linear if order == 1 else torch.diag_embed(linear.mT, dim1=1, dim2=2)
             base = base + self.first_order.sum(0)
         return value, base
 
