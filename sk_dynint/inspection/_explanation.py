@@ -2,39 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sk_dynint._process import lazy_property
 
-@dataclass(frozen=True, eq=False)
+
 class Explanation:
     """Shares of the fields in the logits of some rows.
 
     The attributes have the names, shapes and meaning of those of ``shap.Explanation``, which
     :meth:`to_shap` makes.
 
-    Attributes
+    Parameters
     ----------
     values : ndarray of shape (n_samples, n_fields) or (n_samples, n_fields, n_classes)
         Shares in the logit, in units of log-odds.  Of interactions (n_samples, n_fields, n_fields),
         and a last axis with more than two classes.
     base_values : ndarray of shape (n_samples,) or (n_samples, n_classes)
         Logits with all fields absent.
-    data : ndarray of shape (n_samples, n_fields)
-        What the rows hold; tuples in fields of crosses.
+    data : ndarray of shape (n_samples, n_fields), or callable
+        What the rows hold; tuples in fields of crosses.  A function is called for it when it is
+        asked for: to decode encoded rows takes longer than to explain them.
     feature_names : list of str
         Names of the fields.
-    output_names : list or None
-        With more than two classes, the classes.
-    errors : ndarray of the shape of `values`, or None
-        Standard errors, if the values are estimates.
     column_names : list of str
         Names of the columns that the fields are made of.
     field_columns : list of ndarray
         Positions of the columns that each field is made of.
+    output_names : list, default=None
+        With more than two classes, the classes.
+    errors : ndarray of the shape of `values`, default=None
+        Standard errors, if the values are estimates.
+
+    Attributes
+    ----------
+    values, base_values, data, feature_names, column_names, field_columns, output_names, errors
+        The parameters.
 
     Examples
     --------
@@ -52,14 +59,35 @@ class Explanation:
     array([[1.  , 0.25]])
     """
 
-    values: NDArray[np.float64]
-    base_values: NDArray[np.float64]
-    data: NDArray[np.object_]
-    feature_names: list[str]
-    column_names: list[str]
-    field_columns: list[NDArray[np.int64]]
-    output_names: list[Any] | None = None
-    errors: NDArray[np.float64] | None = None
+    def __init__(
+        self,
+        *,
+        values: NDArray[np.float64],
+        base_values: NDArray[np.float64],
+        data: NDArray[np.object_] | Callable[[], NDArray[np.object_]],
+        feature_names: list[str],
+        column_names: list[str],
+        field_columns: list[NDArray[np.int64]],
+        output_names: list[Any] | None = None,
+        errors: NDArray[np.float64] | None = None,
+    ) -> None:
+        self.values = values
+        self.base_values = base_values
+        self._data = data
+        self.feature_names = feature_names
+        self.column_names = column_names
+        self.field_columns = field_columns
+        self.output_names = output_names
+        self.errors = errors
+
+    @lazy_property
+    def data(self) -> NDArray[np.object_]:
+        """What the rows hold."""
+        return self._data() if callable(self._data) else self._data
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave what the data are read from out of copies and pickles."""
+        return self.__dict__ | {"_data": self.data}
 
     def __len__(self) -> int:
         return len(self.values)
@@ -67,14 +95,19 @@ class Explanation:
     def __getitem__(self, rows: Any) -> Explanation:
         """Select rows by a slice, positions or a mask; a number selects one row, as rows."""
         rows = [rows] if isinstance(rows, int | np.integer) else rows
-        errors = None if self.errors is None else self.errors[rows]
-        return replace(
-            self,
+        return Explanation(
             values=self.values[rows],
             base_values=self.base_values[rows],
-            data=self.data[rows],
-            errors=errors,
+            data=lambda: self.data[rows],
+            feature_names=self.feature_names,
+            column_names=self.column_names,
+            field_columns=self.field_columns,
+            output_names=self.output_names,
+            errors=None if self.errors is None else self.errors[rows],
         )
+
+    def __repr__(self) -> str:
+        return f"Explanation(values of shape {self.values.shape}, fields {self.feature_names})"
 
     @property
     def n_features(self) -> int:
@@ -106,7 +139,7 @@ class Explanation:
         return Explanation(
             values=np.einsum("nf...,fc->nc...", self.values, parts),
             base_values=self.base_values,
-            data=self.data[:, :n_columns],  # the fields of columns come first
+            data=lambda: self.data[:, :n_columns],  # the fields of columns come first
             feature_names=self.column_names,
             column_names=self.column_names,
             field_columns=[np.array([j]) for j in range(n_columns)],

@@ -75,6 +75,8 @@ class Model:
     def encode(self, X: Any) -> Tensor:
         """Return field indices of raw columns or encoded data."""
         rows = encode(check_columns(self.clf, X, reset=False), self.encoder)
+        if not len(rows):
+            raise ValueError("there are no rows; pass one at least")
         return torch.as_tensor(rows.indices).to(self.clf.net_.device)
 
     def values(self, X: Any) -> NDArray[np.object_]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -16,13 +17,14 @@ from sk_dynint.inspection._explanation import Explanation
 from sk_dynint.inspection._forms import FieldForms, FrozenForms, MatrixForms
 from sk_dynint.inspection._models import Model, by_blocks
 from sk_dynint.interactions import InteractionStack
+from sk_dynint.training import EncodedData
 
 Average = Literal["vectors", "values"]
 
 MAX_LAYERS = 8
 """Layers up to which sums over all sets of layers are feasible."""
 
-BLOCK_ENTRIES = 2**22
+BLOCK_ENTRIES = 3 * 2**20
 """Coefficients that :class:`FieldForms` has for the rows of a block, about."""
 
 BLOCK_ROWS = 128
@@ -168,7 +170,7 @@ def explanation_of(
     return Explanation(
         values=values,
         base_values=base,
-        data=model.values(X),
+        data=partial(model.values, X) if isinstance(X, EncodedData) else model.values(X),
         feature_names=model.names,
         column_names=model.columns,
         field_columns=model.field_columns,

@@ -1,5 +1,6 @@
 """Explanations of classifiers: efficiency, baselines, what is refused, sampling."""
 
+import pickle
 import sys
 
 import numpy as np
@@ -148,6 +149,12 @@ def test_lists_and_crosses():
     again = shapley_values(clf, encoded)
     near(again.values, explanation.values, 0)
     assert again.data[:, 0].tolist() == explanation.data[:, 0].tolist()
+    copy = pickle.loads(pickle.dumps(again[3:5].by_column()))
+    assert copy.data.tolist() == columns.data[3:5].tolist()
+    near(copy.values, columns.values[3:5], 0)
+    assert "values of shape (2, 3)" in repr(copy)
+    with pytest.raises(ValueError, match="there are no rows"):
+        shapley_values(clf, encoded[:0])
     with pytest.raises(ValueError, match="not of interactions"):
         shapley_interactions(clf, X[:2]).by_column()
 
