@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from sk_dynint.inspection._extension import Extension
-from sk_dynint.inspection._forms import FieldForms, FrozenForms, sum_of_products
+from sk_dynint.inspection._forms import FieldForms, FrozenForms
+from sk_dynint.inspection._frozen import sum_of_products
 from sk_dynint.inspection._moments import cumulants, gauss, subsets
 
 

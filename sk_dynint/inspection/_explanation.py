@@ -82,7 +82,7 @@ class Explanation:
 
     @lazy_property
     def data(self) -> NDArray[np.object_]:
-        """What the rows hold."""
+        """Return what the rows hold."""
         return self._data() if callable(self._data) else self._data
 
     def __getstate__(self) -> dict[str, Any]:

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sk_dynint.inspection._forms import FrozenForms, sum_of_products
+from sk_dynint.inspection._forms import FrozenForms
+from sk_dynint.inspection._frozen import sum_of_products
 from sk_dynint.inspection._moments import cumulants, subsets
 
 

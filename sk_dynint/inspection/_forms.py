@@ -26,7 +26,6 @@ set partitions is left, and no loop over fields.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import combinations_with_replacement, permutations
 from math import comb
 from typing import Any
@@ -148,10 +147,12 @@ class FieldForms(FrozenForms):
         return by_output.diagonal(dim1=0, dim2=3).reshape(part.shape[1:])
 
     def spread(self, slopes: dict[int, Tensor]) -> Tensor:
-        values = self.delta.new_zeros(len(self.delta), self.n_fields, 1)
+        values = self.delta.new_zeros(self.n_fields, len(self.delta))
+        product: Any = None  # the same memory for all sets; a product of matrices would be slower
         for mask, slope in slopes.items():
-            values = values + torch.bmm(self.parts[mask].transpose(0, 1), slope.unsqueeze(2))
-        return values.squeeze(2)
+            product = torch.mul(self.parts[mask], slope, out=product)
+            values += product.sum(-1)
+        return values.T
 
 
 class MatrixForms(FrozenForms):
@@ -242,14 +243,6 @@ class MatrixForms(FrozenForms):
 def layers_of(stack: InteractionStack) -> list[Any]:
     """Return the layers as a list."""
     return list(stack.layers)
-
-
-def sum_of_products(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
-    """Add up the products of pairs of tensors."""
-    total: Any = None
-    for one, other in pairs:
-        total = one * other if total is None else total.addcmul_(one, other)
-    return total
 
 
 def sets_of(size: int, n_layers: int) -> list[int]:

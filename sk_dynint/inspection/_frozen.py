@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -42,8 +42,13 @@ def _dgp(layer: Any, x0: Tensor) -> Mixing:
 
 
 def _dwp(layer: Any, x0: Tensor) -> Mixing:
-    u, v = (factor.unsqueeze(2) for factor in layer.factors(x0))  # (B, K, 1, W)
-    return lambda z, product: (u * product(v * z.unsqueeze(1), layer.weight)).sum(-3)  # Eq. (10)
+    u, v = (factor.unsqueeze(2).unbind(1) for factor in layer.factors(x0))  # (B, 1, W) each
+
+    def mix(z: Tensor, product: Product) -> Tensor:
+        heads = (product(v_p * z, layer.weight) for v_p in v)
+        return sum_of_products((u_p, head) for u_p, head in zip(u, heads, strict=True))  # Eq. (10)
+
+    return mix
 
 
 FROZEN: dict[type[InteractionLayer], Callable[[Any, Tensor], Mixing]] = {
@@ -53,6 +58,14 @@ FROZEN: dict[type[InteractionLayer], Callable[[Any, Tensor], Mixing]] = {
     DynamicWeightedParameters: _dwp,
 }
 """Layer type -> its mixing, with what its networks generate from the embedding ``x0`` frozen."""
+
+
+def sum_of_products(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+    """Add up the products of pairs of tensors."""
+    total: Any = None
+    for one, other in pairs:
+        total = one * other if total is None else total.addcmul_(one, other)
+    return total
 
 
 def product_by_field(n_fields: int) -> Product:
@@ -65,7 +78,7 @@ def product_by_field(n_fields: int) -> Product:
         *batch, width = z.shape
         n_subspaces = width // n_fields
         parts = z.reshape(-1, n_subspaces, n_fields).permute(2, 0, 1)  # (F, B, H)
-        matrices = weight.view(-1, n_subspaces, n_fields).permute(2, 1, 0)  # (F, H, K)
-        return torch.bmm(parts, matrices).view(n_fields, *batch, -1)
+        matrices = weight.reshape(-1, n_subspaces, n_fields).permute(2, 1, 0)  # (F, H, K)
+        return torch.bmm(parts.contiguous(), matrices.contiguous()).view(n_fields, *batch, -1)
 
     return product

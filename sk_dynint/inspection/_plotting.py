@@ -42,6 +42,8 @@ def cell(value: Any) -> str:
     """Return what a row holds in a field, as a text."""
     if isinstance(value, tuple):
         return " & ".join(cell(part) for part in value)
+    if isinstance(value, list | set | np.ndarray):
+        return ", ".join(cell(part) for part in value)
     if isinstance(value, float | np.floating):
         return "missing" if np.isnan(value) else f"{value:.6g}"
     return "missing" if value is None or str(value) in ("<NA>", "NaT") else str(value)

@@ -18,6 +18,7 @@ from sk_dynint.inspection import (
     shapley_interactions,
     shapley_values,
 )
+from sk_dynint.inspection._plotting import cell
 from tests.conftest import fast
 
 plt = pytest.importorskip("matplotlib.pyplot")
@@ -163,6 +164,12 @@ def test_sparsity(clicks):
     assert "(%)" in display.ax_.get_xlabel()
     clf = BaselineClassifier("fm", max_epochs=1).fit(X, y)
     assert len(EmbeddingSparsityDisplay.from_estimator(clf).bars_) == 6
+
+
+def test_cells_as_texts():
+    cells = [None, np.nan, pd.NaT, 2.5, np.float32(1 / 3), ("u", None), ["a", 1.0], True, "x"]
+    expected = ["missing"] * 3 + ["2.5", "0.333333", "u & missing", "a, 1", "True", "x"]
+    assert [cell(value) for value in cells] == expected
 
 
 def test_names_that_would_break_a_plot(fitted, clicks):
