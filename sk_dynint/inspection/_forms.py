@@ -26,8 +26,9 @@ set partitions is left, and no loop over fields.
 
 from __future__ import annotations
 
+import threading
 from itertools import combinations_with_replacement, permutations
-from math import comb
+from math import comb, prod
 from typing import Any
 
 import torch
@@ -55,8 +56,8 @@ class FrozenForms:
         The rows' embeddings, at which the dynamic parts are frozen.
     baseline : Tensor of shape (F, D), default=None
         Vectors of fields that are absent; None means zero.
-    shared : list of Tensor, default=None
-        What :meth:`MatrixForms.shared_matrices` returned.
+    shared : object, default=None
+        What `shared_by_blocks` of the class returned for this stack: blocks of rows share it.
 
     Attributes
     ----------
@@ -79,7 +80,7 @@ class FrozenForms:
         stack: InteractionStack,
         x: Tensor,
         baseline: Tensor | None = None,
-        shared: list[Tensor] | None = None,
+        shared: Any = None,
     ) -> None:
         self.shared = shared
         x0 = split_subspaces(x, stack.n_subspaces)
@@ -97,6 +98,11 @@ class FrozenForms:
         self.sums: dict[int, Tensor] = {}
         self.own = {0: self.delta.reshape(n_rows, -1)}
         self._add_up(stack, mixings, x0)
+
+    @classmethod
+    def shared_by_blocks(cls, stack: InteractionStack) -> Any:
+        """Return what the forms of blocks of rows of a stack can share."""
+        raise NotImplementedError
 
     def _add_up(self, stack: InteractionStack, mixings: list[Mixing], x0: Tensor) -> None:
         """Fill `sums` and `own`."""
@@ -120,8 +126,24 @@ class FrozenForms:
         return entries.view(*entries.shape[:-1], -1, self.n_fields).sum(-2)
 
 
+class Memory(threading.local):
+    """Memory that each thread takes again and again: new pages take longer than the products."""
+
+    def __init__(self) -> None:
+        self.entries = torch.empty(0)
+
+    def take(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Return an array with arbitrary entries."""
+        n = prod(shape)
+        if self.entries.numel() < n or self.entries.dtype != like.dtype:
+            self.entries = like.new_empty(n)
+        return self.entries[:n].view(shape)
+
+
 class FieldForms(FrozenForms):
     r"""Forms with all coefficients: F·N numbers for each set of layers and row.
+
+    With `shared`, the next block of a thread overwrites the coefficients of the last one.
 
     Attributes
     ----------
@@ -129,15 +151,24 @@ class FieldForms(FrozenForms):
         :math:`\prod_{l \in B} a_{lfn}` for each set B of layers that is not empty.
     """
 
+    @classmethod
+    def shared_by_blocks(cls, stack: InteractionStack) -> Memory:
+        """Return memory that blocks use one after the other."""
+        return Memory()
+
     def _add_up(self, stack: InteractionStack, mixings: list[Mixing], x0: Tensor) -> None:
         product = product_by_field(self.n_fields)
+        shape = self.full + 1, self.n_fields, len(x0), self.depth * self.width
+        memory = (self.shared or Memory()).take(shape, x0)
         self.parts: dict[int, Tensor] = {}
         for bit, mix in enumerate(mixings):
-            self.parts[1 << bit] = mix(self.delta, product).view(self.n_fields, len(x0), -1)
+            self.parts[1 << bit] = mix(self.delta, product).view(shape[1:])
+        self.product = memory[0]
         for mask in range(1, self.full + 1):
             last = 1 << (mask.bit_length() - 1)
             if mask != last:
-                self.parts[mask] = self.parts[mask ^ last] * self.parts[last]
+                factors = self.parts[mask ^ last], self.parts[last]
+                self.parts[mask] = torch.mul(*factors, out=memory[mask])
             self.sums[mask] = self.parts[mask].sum(0)
             self.own[mask] = self._diagonal(self.parts[mask]) * self.own[0]
 
@@ -148,10 +179,8 @@ class FieldForms(FrozenForms):
 
     def spread(self, slopes: dict[int, Tensor]) -> Tensor:
         values = self.delta.new_zeros(self.n_fields, len(self.delta))
-        product: Any = None  # the same memory for all sets; a product of matrices would be slower
-        for mask, slope in slopes.items():
-            product = torch.mul(self.parts[mask], slope, out=product)
-            values += product.sum(-1)
+        for mask, slope in slopes.items():  # a product of matrices would be slower
+            values += torch.mul(self.parts[mask], slope, out=self.product).sum(-1)
         return values.T
 
 
@@ -174,7 +203,7 @@ class MatrixForms(FrozenForms):
         return comb(n_subspaces + n_layers - 1, n_layers) <= MAX_MONOMIALS
 
     @classmethod
-    def shared_matrices(cls, stack: InteractionStack) -> list[Tensor] | None:
+    def shared_by_blocks(cls, stack: InteractionStack) -> list[Tensor] | None:
         """Return what the monomials of each degree are multiplied by, if rows share it."""
         if not stack.layers or not cls.serves(stack) or not _is_static(stack):
             return None

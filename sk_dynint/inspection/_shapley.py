@@ -203,11 +203,10 @@ def _explain(
     order: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return values, a last axis of outputs, and base values; means over members and baselines."""
-    what = "exact Shapley values" if order == 1 else "exact Shapley interactions"
     indices, rows = model.encode(X), check_background(model, background, average)
     with torch.no_grad():
-        parts = [_MemberParts(model, m, rows, average, what) for m in model.members]
-    size = min(part.block(order, model.n_fields) for part in parts)
+        parts = [_MemberParts(model, m, rows, average, order) for m in model.members]
+    size = min(part.block(model.n_fields) for part in parts)
 
     def explain(block: slice) -> tuple[Tensor, Tensor]:
         found = [part.explain(indices[block], compute, order) for part in parts]
@@ -222,8 +221,14 @@ class _MemberParts:
     """A member with the baselines of its tables."""
 
     def __init__(
-        self, model: Model, member: CTRModule, rows: Tensor | None, average: Average, what: str
+        self,
+        model: Model,
+        member: CTRModule,
+        rows: Tensor | None,
+        average: Average,
+        order: int,
     ) -> None:
+        what = "exact Shapley values" if order == 1 else "exact Shapley interactions"
         hint = "sampled_shapley_values takes any model"
         self.stacks: Sequence[InteractionStack] = model.stacks(member, what, hint)
         n_layers = len(self.stacks[0].layers)
@@ -235,22 +240,17 @@ class _MemberParts:
         if member.first_order is not None:
             zero = member.first_order.weight.new_zeros(model.n_fields, model.n_outputs)
             self.first_order = zero if rows is None else member.first_order(rows).mean(0)
-        self.static = [MatrixForms.shared_matrices(stack) for stack in self.stacks]
+        matrices = order == 1 and MatrixForms.serves(self.stacks[0])
+        self.forms: type[FrozenForms] = MatrixForms if matrices else FieldForms
+        self.shared = [self.forms.shared_by_blocks(stack) for stack in self.stacks]
 
-    def block(self, order: int, n_fields: int) -> int:
+    def block(self, n_fields: int) -> int:
         """Return the number of rows to compute at once."""
-        stack = self.stacks[0]
-        if order == 1 and MatrixForms.serves(stack):
+        if self.forms is MatrixForms:
             return BLOCK_ROWS
-        entries = 2 ** len(stack.layers) * n_fields * self.member.embedding.weight.shape[1]
-        return max(1, min(BLOCK_ROWS, BLOCK_ENTRIES // (entries * n_fields)))
-
-    def forms(self, output: int, x: Tensor, baseline: Tensor | None, order: int) -> FrozenForms:
-        """Return the forms of the embeddings of a block of rows."""
-        stack = self.stacks[output]
-        if order == 1 and MatrixForms.serves(stack):
-            return MatrixForms(stack, x, baseline, self.static[output])
-        return FieldForms(stack, x, baseline)
+        stack, depth = self.stacks[0], self.member.embedding.weight.shape[1]
+        entries = 2 ** len(stack.layers) * n_fields**2 * depth
+        return max(1, min(BLOCK_ROWS, BLOCK_ENTRIES // entries))
 
     def explain(
         self, indices: Tensor, compute: Callable[[Any], Tensor], order: int
@@ -258,9 +258,9 @@ class _MemberParts:
         """Return the values of each output, and the base values."""
         x = self.member.embedding(indices)
         values, bases = [], []
-        for output in range(len(self.stacks)):
+        for stack, shared in zip(self.stacks, self.shared, strict=True):
             pairs = [
-                self._with_baseline(self.forms(output, x, b, order), compute, order)
+                self._with_baseline(self.forms(stack, x, b, shared), compute, order)
                 for b in self.baselines
             ]
             values.append(torch.stack([value for value, _ in pairs]).mean(0))
