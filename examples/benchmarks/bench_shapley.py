@@ -89,6 +89,7 @@ def peers_table(data, y, n_rows, permutations):
         return model.decision_function(indices)
 
     explainer = shap.PermutationExplainer(predict, baseline.indices, seed=0)
+    explainer(rows.indices[:1], silent=True)  # compiles
     for n in permutations:
         evaluations = n * (2 * N_FIELDS + 1)  # each permutation is followed by its reverse
         start = time.perf_counter()

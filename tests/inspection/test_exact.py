@@ -106,11 +106,11 @@ def test_twelve_fields(double_precision, variant):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_single_precision(variant):
+def test_single_precision_and_64_fields(variant):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        stack = make_stack(variant, 39, n_layers=3, n_subspaces=4, std=0.05)
-        x = torch.randn(64, 39, DIM)
+        stack = make_stack(variant, 64, n_layers=3, n_subspaces=4, std=0.05)
+        x = torch.randn(32, 64, DIM)
     form = MatrixForms if MatrixForms.serves(stack) else FieldForms
     total = exact_values(form(stack, x)).double().sum(1)
     logit = stack(x).double()
