@@ -3,6 +3,7 @@
 from sk_dynint.engine._engine import AnyBatch, Batch, Engine, MemberBatch, Sums, supports_bfloat16
 from sk_dynint.engine._ensemble import EnsembleEngine, make_engine
 from sk_dynint.engine._kernel import Kernel
+from sk_dynint.engine._threads import Workers
 from sk_dynint.engine.kernels import KERNELS, StackKernel
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "MemberBatch",
     "StackKernel",
     "Sums",
+    "Workers",
     "make_engine",
     "supports_bfloat16",
 ]

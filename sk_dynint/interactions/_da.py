@@ -67,7 +67,11 @@ class DynamicActivation(InteractionLayer):
             zero_init=gate_init == "zeros",
         )
 
+    def gates(self, x0: Tensor) -> Tensor:
+        """G of every instance, (B, 1, W), or (B, d, W) if ``gate_shape="element"``."""
+        return 2 * torch.sigmoid(self.gate(x0)).view(-1, self.gate_depth, self.width)
+
     def forward(self, x: Tensor, x0: Tensor) -> Tensor:
         """Apply Eq. (4)."""
-        gate = 2 * torch.sigmoid(self.gate(x0)).view(-1, self.gate_depth, self.width)
-        return torch.addcmul(x, x, functional.linear(x0, self.weight) * gate)  # Eq. (4)
+        mixed = functional.linear(x0, self.weight) * self.gates(x0)
+        return torch.addcmul(x, x, mixed)  # Eq. (4)

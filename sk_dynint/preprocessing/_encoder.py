@@ -125,6 +125,8 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
     counts_ : list of Counts
         How often each value of each column occurred, with ``keep_counts=True``. Counts of two parts
         can be added.
+    field_columns_ : list of ndarray of shape (n_columns,)
+        Positions of the columns that each field is made of: one, but for the fields of a cross.
     n_samples_seen_ : int
         Number of rows that `fit` counted.
     n_features_in_ : int
@@ -605,6 +607,12 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
         """Where the levels of each field stand between the rarest and the most frequent ones."""
         fields = self._all_fields()
         return [None if isinstance(f, NumericField) else frequencies(f.counts) for f in fields]
+
+    @property
+    def field_columns_(self) -> list[NDArray[np.int64]]:
+        """Positions of the columns that each field is made of: several for those of a cross."""
+        single = [np.array([j]) for j in range(len(self._fields))]
+        return [*single, *(cross.columns for cross in self._crosses for _ in cross.cardinalities)]
 
     def _all_fields(self) -> Iterator[Field | Cross]:
         """Iterate over the fields of columns and of crosses, in the order of their indices."""

@@ -208,6 +208,8 @@ def test_names_and_attributes():
     assert encoder.field_kinds_[2:] == ["numeric", *["cross", "statistic"] * 2]
     assert encoder.binning_ == [None, None, "quantile", *[None, "quantile"] * 2]
     assert len(encoder.cardinalities_) == 7
+    made_of = [columns.tolist() for columns in encoder.field_columns_]
+    assert made_of == [[0], [1], [2], *[[0, 1]] * 2, *[[0, 2]] * 2]
     for table, cardinality in zip(encoder.levels_, encoder.cardinalities_, strict=True):
         assert table.index.tolist() == list(range(cardinality))
         assert table["count"].sum() == len(X)
