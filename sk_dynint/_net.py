@@ -155,9 +155,14 @@ class NetMixin(Versioned):
             Where to write it; it appears whole or not at all.
         raw_inputs : bool, default=True
             Whether the file takes the columns of `fit`, a tensor (N, 1) for each by its name:
-            strings where the column held strings ("<NA>" is a missing one), and float64 for numbers
-            and booleans (NaN is missing), and for dates and durations, in seconds (since 1970,
-            UTC).  Otherwise it takes field indices: "indices", (N, n_encoded) int64.
+
+            - strings where the column held strings; "<NA>" is a missing one.
+            - int64 where the column is categorical, with levels beyond 2^53 (hashes, say); -2^63
+              is a missing one.
+            - float64 for all other numbers, for booleans, and for dates and durations in seconds
+              (since 1970, UTC); NaN is a missing one.
+
+            Otherwise it takes field indices: "indices", (N, n_encoded) int64.
         table_dtype : {"float32", "float16", "int8"}, default="float32"
             What the vectors of the tables are stored in: "float16" takes half the space and "int8"
             about a third; what that costs is in docs/reliability.md.
@@ -168,12 +173,36 @@ class NetMixin(Versioned):
             If onnx or onnxscript is not installed: ``pip install "sk-dynint[onnx]"``.
         ValueError
             If a column holds what ONNX cannot read (lists, several kinds of values, numbers as
-            levels that are not whole), or if the tables do not fit in a file of 2 GiB.
+            levels that are not whole), if tables and levels do not fit in a file of 2 GiB, or if
+            `table_dtype` is unknown or cannot hold an entry of a table.  Nothing is written then.
 
         Notes
         -----
         The outputs are "label", (N,), and "probabilities", (N, n_classes) float32, in the order of
-        ``classes_``.  The metadata of the file names the columns.
+        ``classes_``.  Labels that are neither strings, numbers nor booleans are given by their
+        position in ``classes_``.
+
+        An infinite number, which `predict_proba` refuses, falls in the last bin on its side.
+
+        The metadata of the file tell, as JSON, the "classes" and the "columns" (of raw columns, or
+        of indices), and the "table_dtype" and "sk_dynint_version".
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> import numpy as np, onnxruntime, pandas as pd
+        >>> from sk_dynint import DynIntClassifier
+        >>> X = pd.DataFrame({"site": ["a", "a", "b", "b"] * 50, "age": [1.0, 2.0] * 100})
+        >>> model = DynIntClassifier(random_state=0).fit(X, ["no", "yes", "yes", "no"] * 50)
+        >>> with TemporaryDirectory() as folder:
+        ...     model.to_onnx(Path(folder) / "model.onnx")
+        ...     session = onnxruntime.InferenceSession(Path(folder) / "model.onnx")
+        >>> columns = {"site": np.array([["a"], ["<NA>"]]), "age": np.array([[2.0], [np.nan]])}
+        >>> label, proba = session.run(None, columns)
+        >>> new = pd.DataFrame({"site": ["a", None], "age": [2.0, np.nan]})
+        >>> np.allclose(proba, model.predict_proba(new), atol=1e-5)
+        True
         """
         check_is_fitted(self)
         try:

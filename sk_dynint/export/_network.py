@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,9 @@ from torch.nn import functional
 from sk_dynint._module import CTRModule, Ensemble, FieldEmbedding
 
 TableDtype = Literal["float32", "float16", "int8"]
+
+INT8_MIN_DIM = 5
+"""Shorter vectors, with a scale for each, are not smaller in int8 than in float16."""
 
 
 class PlainTable(nn.Module):
@@ -22,7 +25,13 @@ class PlainTable(nn.Module):
     table : FieldEmbedding
         What it stands for.
     dtype : {"float32", "float16", "int8"}
-        What the vectors are stored in; "int8" with one number more for each, its largest entry.
+        What the vectors are stored in; "int8" with one number more for each, its largest entry,
+        and only if they have 5 entries or more: those of fewer are stored in float16.
+
+    Raises
+    ------
+    ValueError
+        If the dtype is none of these, or cannot hold an entry.
     """
 
     values: Tensor
@@ -33,7 +42,12 @@ class PlainTable(nn.Module):
         super().__init__()
         values, scales = table.folded(), None
         self.dtype = values.dtype
-        if dtype == "float16":
+        if dtype == "float16" or (dtype == "int8" and values.shape[1] < INT8_MIN_DIM):
+            if (largest := float(values.abs().max())) > torch.finfo(torch.float16).max:
+                raise ValueError(
+                    f"a table has an entry of size {largest:.3g}, which float16 cannot hold; take "
+                    "table_dtype='float32'"
+                )
             values = values.half()
         elif dtype == "int8":
             scales = values.abs().amax(1, keepdim=True).clamp_min(torch.finfo(values.dtype).tiny)
@@ -68,6 +82,8 @@ class Predictor(nn.Module):
 
     def __init__(self, module: CTRModule | Ensemble, shift: float, dtype: TableDtype) -> None:
         super().__init__()
+        if dtype not in get_args(TableDtype):
+            raise ValueError(f"table_dtype={dtype!r} is none of {get_args(TableDtype)}")
         self.module = copy.deepcopy(module).cpu().eval().requires_grad_(False)
         self.shift = shift
         members = self.module if isinstance(self.module, Ensemble) else [self.module]
@@ -75,6 +91,7 @@ class Predictor(nn.Module):
             for name in ("embedding", "first_order"):
                 if (table := getattr(member, name)) is not None:
                     setattr(member, name, PlainTable(table, dtype))
+        self.eval()
 
     def forward(self, X: Tensor) -> tuple[Tensor, Tensor]:
         """Position of the class, and probabilities."""

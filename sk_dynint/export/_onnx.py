@@ -60,10 +60,12 @@ def write_onnx(
     front = graph_of(encoder) if raw_inputs else None
     predictor = Predictor(module, shift, table_dtype)
     size = sum(buffer.nbytes for buffer in predictor.buffers())
+    if front is not None:
+        size += sum(part.ByteSize() for part in (*front.nodes, *front.constants))
     if size > MAX_BYTES:
         raise ValueError(
-            f"the tables take {size / 2**30:.1f} GiB, and an ONNX file holds 2; take table_dtype="
-            "'float16' or 'int8', or raise min_count"
+            f"tables and levels take {size / 2**30:.1f} GiB, and an ONNX file holds 2; take "
+            "table_dtype='float16' or 'int8', or raise min_count"
         )
     n_columns = len(getattr(encoder, "slots_", encoder.cardinalities_))
     model = _network(predictor, n_columns, named_inputs=not raw_inputs)
@@ -86,8 +88,16 @@ def write_onnx(
     graph.output.append(make("label", kind, ["N"]))
     graph.output.append(make("probabilities", TensorProto.FLOAT, ["N", len(classes)]))
     model.producer_name, model.producer_version = "sk_dynint", __version__
-    columns = json.dumps([value.name for value in graph.input])
-    helper.set_model_props(model, {"columns": columns, "table_dtype": table_dtype})
+    columns = [value.name for value in graph.input]
+    if front is None and hasattr(encoder, "get_feature_names_out"):
+        columns = list(encoder.get_feature_names_out())
+    properties = {
+        "classes": json.dumps(classes.tolist(), default=str),
+        "columns": json.dumps(columns, default=str),
+        "sk_dynint_version": __version__,
+        "table_dtype": table_dtype,
+    }
+    helper.set_model_props(model, properties)
     onnx.checker.check_model(model)
     with replacing(path) as name:
         onnx.save(model, name)
@@ -137,13 +147,14 @@ def _network(predictor: Predictor, n_columns: int, *, named_inputs: bool) -> Any
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Context in which the exporter neither warns of its own parts nor prints."""
+    """Context in which the exporter neither warns of its own parts nor logs."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     try:
         for logger in loggers:
             logger.setLevel(logging.ERROR)
-        with warnings_ignored():
+        # torch.export warns of torch's own use of it.
+        with warnings_ignored(r"`isinstance\(treespec, LeafSpec\)` is deprecated"):
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
@@ -157,6 +168,8 @@ def _labels(classes: np.ndarray[Any, Any], types: Any) -> tuple[list[Any], int]:
         return classes.astype(np.int64).tolist(), types.INT64
     if kind == "b":
         return classes.tolist(), types.BOOL
+    if kind == "f":
+        return classes.astype(np.float64).tolist(), types.DOUBLE
     if all(isinstance(label, str) for label in classes):
         return [str(label) for label in classes], types.STRING
     return list(range(len(classes))), types.INT64

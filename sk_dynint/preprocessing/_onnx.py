@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ._binning import SCORES, NumericField
-from ._cells import Truth
-from ._crosses import Cross
+from ._cells import Truth, is_mixed
+from ._column import to_float
+from ._crosses import Codes, Cross
 from ._encoder import FieldEncoder
 from ._field import MISSING, RARE, Field
 from ._levels import CategoricalField
@@ -23,8 +25,11 @@ PREFIX = "sk_dynint/"
 
 OUTPUTS = ("label", "probabilities")
 
-_MAX_WHOLE = 2**53
-"""Whole numbers up to this are exact in double precision."""
+MISSING_WHOLE = -(2**63)
+"""The whole number that stands for a missing one, in columns that are given as whole numbers."""
+
+_MAX_WHOLE = 2**53 - 1
+"""Up to this, no two whole numbers are the same in double precision."""
 
 
 class EncoderGraph:
@@ -38,7 +43,7 @@ class EncoderGraph:
     Attributes
     ----------
     inputs : list of onnx.ValueInfoProto
-        A tensor (N, 1) for each column, by its name: strings, or float64.
+        A tensor (N, 1) for each column, by its name: strings, float64, or int64.
     nodes : list of onnx.NodeProto
         What makes the indices, (N, n_fields) int64, called "sk_dynint/indices".
     constants : list of onnx.TensorProto
@@ -60,6 +65,8 @@ class EncoderGraph:
         names = [str(label) for label in encoder._labels()]
         if taken := set(names) & set(OUTPUTS):
             raise ValueError(f"the columns {sorted(taken)} have names of outputs; rename them")
+        if "" in names:
+            raise ValueError("a column has the name '', which no input can have; rename it")
         columns = [
             self._add_column(name, field)
             for name, field in zip(names, encoder._fields, strict=True)
@@ -84,24 +91,34 @@ class EncoderGraph:
     def _add_column(self, name: str, field: Field) -> str:
         """Add input and nodes of a column; return the name of its indices, (N, 1)."""
         holds = f"column {name!r} holds {field.held}, "
-        is_text = isinstance(field, CategoricalField) and field.kind == "strings"
-        kind = self._types.STRING if is_text else self._types.DOUBLE
-        self.inputs.append(self._helper.make_tensor_value_info(name, kind, ["N", 1]))
-        at = f"{PREFIX}{name}"
-        if field.is_list:
+        if field.is_list or is_mixed(field.kind):
             raise ValueError(f"{holds}which an ONNX graph cannot read; use raw_inputs=False")
+        at = f"{PREFIX}{name}"
         if isinstance(field, NumericField):
+            self._add_input(name, self._types.DOUBLE)
             return self._add_bins(name, at, field)
         assert isinstance(field, CategoricalField)
-        if is_text:
+        if field.kind == "strings":
+            self._add_input(name, self._types.STRING)
             return self._add_texts(name, at, field)
         keys = [key for key in map(_whole, field.levels[1:]) if key is not None]
         if len(keys) < len(field.levels) - 1:
             raise ValueError(
-                f"{holds}of which some are no whole numbers up to 2^53, and an ONNX graph cannot "
+                f"{holds}of which some are no whole numbers of 64 bits, and an ONNX graph cannot "
                 "look them up; use raw_inputs=False"
             )
-        return self._add_numbers(name, at, keys)
+        if max(map(abs, keys), default=0) <= _MAX_WHOLE:
+            self._add_input(name, self._types.DOUBLE)
+            return self._add_numbers(name, at, keys)
+        self._add_input(name, self._types.INT64)
+        values = [*range(2, 2 + len(keys)), MISSING]
+        return self._lookup(
+            name, f"{at}: indices", values, RARE, keys_int64s=[*keys, MISSING_WHOLE]
+        )
+
+    def _add_input(self, name: str, kind: int) -> None:
+        """Add the input of a column."""
+        self.inputs.append(self._helper.make_tensor_value_info(name, kind, ["N", 1]))
 
     def _add_texts(self, name: str, at: str, field: CategoricalField) -> str:
         """Look strings up."""
@@ -160,23 +177,25 @@ class EncoderGraph:
 
     def _add_cross(self, at: str, cross: Cross, columns: Sequence[str]) -> list[str]:
         """Look combinations of indices up."""
-        if cross.codebook.prefixes:
-            raise ValueError("a cross has too many combinations for ONNX; use raw_inputs=False")
         parts = [columns[j] for j in cross.columns]
         code = parts[0]
         for j, part in enumerate(parts[1:], start=1):
+            if (known := cross.codebook.prefixes.get(j)) is not None:
+                code = self._find(known, code, f"{at}: prefix {j}", -1)  # and remains negative
             size = self._constant(f"{at}: size {j}", cross.codebook.sizes[j], np.int64)
             shifted = self._add("Mul", [code, size], f"{at}: shifted {j}")
             code = self._add("Add", [shifted, part], f"{at}: code {j}")
-        codes = cross.codes[:-1]
-        place = self._lookup(
-            code, f"{at}: place", range(len(codes)), len(codes), keys_int64s=codes.tolist()
-        )
+        place = self._find(cross.codes, code, f"{at}: place", len(cross.codes) - 1)
         found = []
         for i, indices in enumerate(cross.indices.T):
             table = self._constant(f"{at}: table {i}", indices, np.int64)
             found.append(self._add("Gather", [table, place], f"{at}: indices {i}"))
         return found
+
+    def _find(self, known: Codes, code: str, name: str, default: int) -> str:
+        """Give codes their positions among those known, of which the last one is nothing's."""
+        keys = known[:-1].tolist()
+        return self._lookup(code, name, range(len(keys)), default, keys_int64s=keys)
 
     def _lookup(
         self, given: str, name: str, values: Sequence[int], default: int, **keys: Any
@@ -223,11 +242,13 @@ def _number(ordinals: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _whole(key: Any) -> int | None:
-    """Return a level as a whole number that double precision holds, None if it is no such."""
+    """Return a level as a whole number of 64 bits, dates in seconds; None if it is no such."""
+    if isinstance(key, pd.Timestamp | pd.Timedelta):
+        key = to_float(np.array([key.asm8]), "dates")[0]
     key = key.value if isinstance(key, Truth) else key
     is_number = isinstance(key, int | float | np.integer | np.floating)
-    if is_number and abs(key) <= _MAX_WHOLE and key == int(key):
-        return int(key)
+    if is_number and key == (number := int(key)) and MISSING_WHOLE < number < 2**63:
+        return number
     return None
 
 
