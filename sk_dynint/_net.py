@@ -184,8 +184,8 @@ class NetMixin(Versioned):
 
         An infinite number, which `predict_proba` refuses, falls in the last bin on its side.
 
-        The metadata of the file tell, as JSON, the "classes" and the "columns" (of raw columns, or
-        of indices), and the "table_dtype" and "sk_dynint_version".
+        The metadata of the file tell the "classes" and the "columns" (raw ones, or those of
+        indices) as JSON, and the "table_dtype" and "sk_dynint_version" as they are.
 
         Examples
         --------

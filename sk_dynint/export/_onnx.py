@@ -59,14 +59,7 @@ def write_onnx(
 
     front = graph_of(encoder) if raw_inputs else None
     predictor = Predictor(module, shift, table_dtype)
-    size = sum(buffer.nbytes for buffer in predictor.buffers())
-    if front is not None:
-        size += sum(part.ByteSize() for part in (*front.nodes, *front.constants))
-    if size > MAX_BYTES:
-        raise ValueError(
-            f"tables and levels take {size / 2**30:.1f} GiB, and an ONNX file holds 2; take "
-            "table_dtype='float16' or 'int8', or raise min_count"
-        )
+    _check_size(predictor, front)
     n_columns = len(getattr(encoder, "slots_", encoder.cardinalities_))
     model = _network(predictor, n_columns, named_inputs=not raw_inputs)
     graph = model.graph
@@ -91,16 +84,25 @@ def write_onnx(
     columns = [value.name for value in graph.input]
     if front is None and hasattr(encoder, "get_feature_names_out"):
         columns = list(encoder.get_feature_names_out())
-    properties = {
-        "classes": json.dumps(classes.tolist(), default=str),
-        "columns": json.dumps(columns, default=str),
-        "sk_dynint_version": __version__,
-        "table_dtype": table_dtype,
-    }
-    helper.set_model_props(model, properties)
+    about = {"classes": classes.tolist(), "columns": columns}
+    texts = {name: json.dumps(values, default=str) for name, values in about.items()}
+    versions = {"sk_dynint_version": __version__, "table_dtype": table_dtype}
+    helper.set_model_props(model, texts | versions)
     onnx.checker.check_model(model)
     with replacing(path) as name:
         onnx.save(model, name)
+
+
+def _check_size(predictor: Predictor, front: Any) -> None:
+    """Refuse what does not fit in a file, before it is made."""
+    size = sum(buffer.nbytes for buffer in predictor.buffers())
+    if front is not None:
+        size += sum(part.ByteSize() for part in (*front.nodes, *front.constants))
+    if size > MAX_BYTES:
+        raise ValueError(
+            f"tables and levels take {size / 2**30:.1f} GiB, and an ONNX file holds 2; take "
+            "table_dtype='float16' or 'int8', or raise min_count"
+        )
 
 
 def graph_of(encoder: Any) -> Any:
