@@ -125,5 +125,5 @@ TestLife = Life.TestCase
 def test_long_lives():
     from hypothesis.stateful import run_state_machine_as_test
 
-    longer = settings(max_examples=60, stateful_step_count=20, deadline=None)
+    longer = settings(max_examples=30, stateful_step_count=15, deadline=None)
     run_state_machine_as_test(Life, settings=longer)

@@ -3,6 +3,10 @@
 import http.client
 import importlib.util
 import json
+import os
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 from contextlib import contextmanager
@@ -143,3 +147,33 @@ def test_bad_requests(served, rows, service):
         ("/predict", b"{"),
     ):
         assert client.post(path, body)[0] == 422, body
+
+
+def test_mlflow_unpickles_nothing(table, tmp_path):
+    """Where MLflow is installed; its flavour is the code of the example and the saved file."""
+    pytest.importorskip("mlflow")
+    X, y = table
+    model = fast().fit(X, y)
+    model.save(tmp_path / "clicks.safetensors")
+    X.to_pickle(tmp_path / "rows")
+    script = ROOT / "examples" / "serving" / "mlflow_model.py"
+    source, target = tmp_path / "clicks.safetensors", tmp_path / "flavour"
+    subprocess.run([sys.executable, script, source, target], check=True, capture_output=True)
+    code = f"""
+        import cloudpickle, joblib, mlflow, pandas, pickle, torch
+        rows = pandas.read_pickle({str(tmp_path / "rows")!r})
+        def refuse(*args, **options):
+            raise AssertionError("unpickled")
+        for module in (cloudpickle, joblib, pickle, torch):
+            module.load = module.loads = refuse
+        model = mlflow.pyfunc.load_model({str(target)!r})
+        print(model.predict(rows).tolist())
+    """
+    out = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"SK_DYNINT_COMPILED": "0"},  # has a cache
+    )
+    np.testing.assert_allclose(json.loads(out.stdout), model.predict_proba(X)[:, 1], atol=1e-6)
