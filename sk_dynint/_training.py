@@ -30,6 +30,7 @@ class TrainingMixin(CallbackSupportMixin):
     net_: CTRNet
     encoder_: Any
     history_: pd.DataFrame
+    crosses: Any
     batch_size: int | Literal["auto"]
     max_epochs: int
     eval_every: int | None
@@ -50,7 +51,9 @@ class TrainingMixin(CallbackSupportMixin):
 
     def _ignored_in_validation(self) -> dict[str, Iterable[str]]:
         """Return what makes parameters of validation ineffective -> their names."""
-        names = ("patience", "scoring", "validation", "validation_fraction", "validation_column")
+        names = ["patience", "scoring"]
+        if self.crosses != "auto":  # which are confirmed by such rows
+            names += ["validation", "validation_fraction", "validation_column"]
         return {"early_stopping=False": names} if self.early_stopping is False else {}
 
     def _takes_all(self, n_samples: int) -> bool:
@@ -124,7 +127,7 @@ class TrainingMixin(CallbackSupportMixin):
         self.n_iter_ = int(self.history_["step"].iloc[-1])
         self.best_step_, self.best_score_ = run.best_of(self.history_)
         if interrupt is not None:
-            interrupt.add_note(self._end_of_interrupted())
+            interrupt.add_note(self._end_of_interrupted(checkpoint))
         elif fits:
             run.warn_of_poor_ends(self.history_)
         self.n_pruned_rows_ = self.net_.module_.n_zero_rows()
@@ -139,12 +142,12 @@ class TrainingMixin(CallbackSupportMixin):
         names = getattr(self.encoder_, "get_feature_names_out", None)
         return list(names()) if names else list(range(len(self.encoder_.cardinalities_)))
 
-    def _end_of_interrupted(self) -> str:
+    def _end_of_interrupted(self, checkpoint: Checkpoint | None) -> str:
         """Tell what an interrupted run has left."""
         kept = "the last weights are kept"
         if self.best_score_ is not None:
             kept = f"the weights of the best evaluation, step {self.best_step_}, are kept"
-        how = "" if self.checkpoint is None else f"; resume=True goes on from {self.checkpoint}"
+        how = "" if checkpoint is None else f"; resume=True goes on from {checkpoint.path}"
         return (
             f"training was interrupted at step {self.n_iter_}: {kept}, and this "
             f"{type(self).__name__} predicts with them{how}"
