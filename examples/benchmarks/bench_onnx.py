@@ -1,13 +1,13 @@
 r"""What smaller tables of an ONNX file cost, and how fast one predicts.
 
     pip install -c constraints.txt -e ".[onnx]" onnxruntime
-    python examples/benchmarks/bench_onnx.py --tables flights --rows 20000
+    python examples/benchmarks/bench_onnx.py --tables flights synthetic --rows 20000
     python examples/benchmarks/bench_onnx.py --data FOLDER --rows 20000
 
-For each table of bench_accuracy.py, a default model learns from `--rows` rows, and is written with
-each type of table.  The AUC is that of 20,000 rows of the test part at most, by onnxruntime from
-raw columns in one thread; its difference is to ``predict_proba``.  Rows per second are of the same
-rows in batches of 1,024, medians of 5.
+For each table of bench_accuracy.py, and one of make_ctr_classification, a default model learns from
+`--rows` rows, and is written with each type of table.  The AUC is that of 20,000 rows of the test
+part at most, by onnxruntime from raw columns in one thread; its difference is to ``predict_proba``.
+Rows per second are of the same rows in batches of 1,024, medians of 5.
 """
 
 # %%
@@ -21,11 +21,20 @@ import numpy as np
 import onnxruntime
 import torch
 from sklearn.metrics import roc_auc_score
-from tables import TABLES, load, part
+from tables import TABLES, Rows, load, part
 
 from sk_dynint import DynIntClassifier
+from sk_dynint.datasets import make_ctr_classification
 
 BATCH = 1024
+NAMES = [*TABLES, "synthetic"]
+
+
+def load_any(name, folder):
+    """Return the rows of a table, or those that are made up."""
+    if name != "synthetic":
+        return load(name, folder)
+    return Rows(*make_ctr_classification(100_000, random_state=0))
 
 
 def columns_of(X):
@@ -64,7 +73,7 @@ def main():
     """Print a line for each table and type."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", default=".", help="folder of the Parquet files")
-    parser.add_argument("--tables", nargs="+", default=list(TABLES), choices=list(TABLES))
+    parser.add_argument("--tables", nargs="+", default=NAMES, choices=NAMES)
     parser.add_argument("--rows", type=int, default=20_000)
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -74,7 +83,7 @@ def main():
     print("| table | tables in | MB | AUC − that of predict_proba | rows/s | × predict_proba |")
     print("|---|---|---|---|---|---|")
     for name in args.tables:
-        X, y, X_test, y_test = part(load(name, args.data), args.rows)
+        X, y, X_test, y_test = part(load_any(name, args.data), args.rows)
         X_test, y_test = X_test[:20_000], y_test[:20_000]
         model = DynIntClassifier(random_state=0).fit(X, y)
         proba, columns = model.predict_proba(X_test)[:, 1], columns_of(X_test)

@@ -61,15 +61,20 @@ def write_onnx(
     predictor = Predictor(module, shift, table_dtype)
     _check_size(predictor, front)
     n_columns = len(getattr(encoder, "slots_", encoder.cardinalities_))
-    model = _network(predictor, n_columns, named_inputs=not raw_inputs)
+    model = _network(predictor, n_columns)
     graph = model.graph
-    if front is not None:
-        nodes = [*front.nodes, *graph.node]
-        del graph.input[:], graph.node[:]
-        graph.input.extend(front.inputs)
-        graph.node.extend(nodes)
+    make = helper.make_tensor_value_info
+    if front is None:
+        inputs = [make("indices", TensorProto.INT64, ["N", n_columns])]
+        nodes = [helper.make_node("Identity", ["indices"], [f"{PREFIX}indices"])]
+    else:
+        inputs, nodes = front.inputs, front.nodes
         graph.initializer.extend(front.constants)
         model.opset_import.append(helper.make_opsetid("ai.onnx.ml", ML_VERSION))
+    nodes = [*nodes, *graph.node]
+    del graph.input[:], graph.node[:]
+    graph.input.extend(inputs)
+    graph.node.extend(nodes)
     labels, kind = _labels(classes, TensorProto)
     table = f"{PREFIX}classes"
     graph.initializer.append(helper.make_tensor(table, kind, [len(classes)], labels))
@@ -77,7 +82,6 @@ def write_onnx(
     graph.node.append(helper.make_node("Gather", [table, position], ["label"]))
     graph.node.append(helper.make_node("Identity", [proba], ["probabilities"]))
     del graph.output[:]
-    make = helper.make_tensor_value_info
     graph.output.append(make("label", kind, ["N"]))
     graph.output.append(make("probabilities", TensorProto.FLOAT, ["N", len(classes)]))
     model.producer_name, model.producer_version = "sk_dynint", __version__
@@ -115,7 +119,7 @@ def graph_of(encoder: Any) -> Any:
     return EncoderGraph(encoder)
 
 
-def _network(predictor: Predictor, n_columns: int, *, named_inputs: bool) -> Any:
+def _network(predictor: Predictor, n_columns: int) -> Any:
     """Return the network as a model of ONNX, all names in it with a prefix.
 
     Parameters
@@ -123,9 +127,7 @@ def _network(predictor: Predictor, n_columns: int, *, named_inputs: bool) -> Any
     predictor : Predictor
         The network.
     n_columns : int
-        Number of columns of indices.
-    named_inputs : bool
-        Whether its input is called "indices", without the prefix.
+        Number of columns of indices, its input.
     """
     from onnx import compose
 
@@ -144,7 +146,7 @@ def _network(predictor: Predictor, n_columns: int, *, named_inputs: bool) -> Any
     model = program.model_proto
     for node in model.graph.node:
         node.ClearField("metadata_props")  # where in which file of Python it comes from
-    return compose.add_prefix(model, PREFIX, rename_inputs=not named_inputs)
+    return compose.add_prefix(model, PREFIX)
 
 
 @contextmanager
