@@ -165,7 +165,7 @@ def table():
     ("n_knots", "n"), [(None, 0), ((), 0), (4, 4), ((4, 8), 12), ([3], 3), (64, 0)]
 )
 def test_classifier_has_the_knots_it_is_told(table, n_knots, n):
-    model = DynIntClassifier(n_knots=n_knots, max_epochs=1, n_members=1, random_state=0, patience=1)
+    model = DynIntClassifier(n_knots=n_knots, max_epochs=1, n_members=1, random_state=0)
     module = model.set_params(early_stopping=False).fit(*table).net_.module_
     found = dict(module.named_parameters()).get("embedding.numeric.knots")
     assert (0 if found is None else len(found)) == n

@@ -205,6 +205,7 @@ def test_interrupt_of_the_first_period_keeps_nothing(many_clicks, monkeypatch):
     )
 
 
+@pytest.mark.filterwarnings("ignore:patience=99 makes no difference:UserWarning")
 @pytest.mark.parametrize("early_stopping", [True, False])
 def test_divergence(many_clicks, monkeypatch, early_stopping):
     log = as_stderr(monkeypatch, io.StringIO())
