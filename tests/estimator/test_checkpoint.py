@@ -31,6 +31,14 @@ CASES = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _interrupts():
+    """Ctrl-C interrupts, though a shell that starts the tests in the background turns that off."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def signal_at(monkeypatch):
     """Return a function that makes the process send itself a signal in a step of the next run."""
