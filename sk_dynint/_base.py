@@ -26,7 +26,7 @@ from sk_dynint._training import TrainingMixin
 from sk_dynint._validation import warn_of_order
 from sk_dynint._warnings import warnings_ignored
 from sk_dynint.optim import FALLBACK, OPTIMIZER_DEFAULTS, OPTIMIZERS, OptimizerPolicy
-from sk_dynint.preprocessing import FieldEncoder, unseen_rates
+from sk_dynint.preprocessing import FieldEncoder, unfrozen, unseen_rates
 from sk_dynint.training import (
     CTRNet,
     EncodedData,
@@ -149,7 +149,9 @@ class BaseCTRClassifier(TrainingMixin, NetMixin, ClassifierMixin, BaseEstimator)
             else:
                 exact = self._takes_all(len(data))
                 self.net_ = self._new_net(data, make_body, random_state, exact=exact)
-            interrupt = self._train(data, valid_data, random_state, None, (X, y), checkpoint)
+            interrupt = self._train(
+                data, valid_data, random_state, routed=(X, y), checkpoint=checkpoint
+            )
         if interrupt is not None:
             raise interrupt
         return self
@@ -341,7 +343,7 @@ class BaseCTRClassifier(TrainingMixin, NetMixin, ClassifierMixin, BaseEstimator)
         check_is_fitted(self)
         rows = encode(check_columns(self, X, reset=False), self.encoder_)
         logits = self.net_.logits(rows.indices).cpu().numpy().astype(np.float64)
-        return logits + np.log(self.negative_sampling_rate)
+        return logits + self._logit_shift
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probability of each class.
@@ -408,7 +410,7 @@ class BaseCTRClassifier(TrainingMixin, NetMixin, ClassifierMixin, BaseEstimator)
         x1     0.0     0.0
         """
         check_is_fitted(self)
-        encoder = getattr(self.encoder_, "estimator", self.encoder_)  # of a frozen one
+        encoder = unfrozen(self.encoder_)
         if not isinstance(encoder, FieldEncoder):
             raise TypeError(f"{type(encoder).__name__} does not tell which values it knows")
         indices = encode(check_columns(self, X, reset=False), self.encoder_).indices

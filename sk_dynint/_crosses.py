@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from sk_dynint._rows import Rows, encoder_for
 from sk_dynint._warnings import warnings_ignored
-from sk_dynint.preprocessing import FieldEncoder, find_crosses
+from sk_dynint.preprocessing import FieldEncoder, find_crosses, unfrozen
 from sk_dynint.training import EncodedData
 
 MIN_ROWS = 1000
@@ -137,6 +137,5 @@ def _chosen(rows: Rows, valid: Rows | None, encoder: Any) -> pd.DataFrame:
 
 def _given(encoder: Any) -> pd.DataFrame:
     """Return the same table of the crosses that an encoder was told to have."""
-    encoder = getattr(encoder, "estimator", encoder)  # of a frozen one
-    crosses = getattr(encoder, "crosses", None) or []
+    crosses = getattr(unfrozen(encoder), "crosses", None) or []
     return pd.DataFrame({"columns": [tuple(cross) for cross in crosses], "kept": True})

@@ -105,6 +105,11 @@ class NetMixin(Versioned):
             device=str(resolve_device(self.device)),
         )
 
+    @property
+    def _logit_shift(self) -> float:
+        """What corrects a logit for the negative rows that were left out."""
+        return float(np.log(self.negative_sampling_rate))
+
     # ------------------------------------------------------------------ saving
 
     def save(self, path: str | os.PathLike[str], *, training_state: bool = False) -> None:
@@ -217,7 +222,7 @@ class NetMixin(Versioned):
             self.net_.module_,
             self.encoder_,
             self.classes_,
-            shift=float(np.log(self.negative_sampling_rate)),
+            shift=self._logit_shift,
             raw_inputs=raw_inputs,
             table_dtype=table_dtype,
         )

@@ -18,7 +18,14 @@ from sklearn.utils.validation import _check_sample_weight, check_consistent_leng
 
 from sk_dynint._shared import Shared
 from sk_dynint._validation import Split, folds, split
-from sk_dynint.preprocessing import FieldEncoder, as_dicts, check_frame, column_labels, to_frame
+from sk_dynint.preprocessing import (
+    FieldEncoder,
+    as_dicts,
+    check_frame,
+    column_labels,
+    to_frame,
+    unfrozen,
+)
 from sk_dynint.training import EncodedData
 
 MAX_WEIGHT = 1e30
@@ -190,7 +197,7 @@ def check_columns(estimator: Any, X: Any, *, reset: bool) -> Any:
             raise TypeError(
                 "rows as dicts are for predicting; fit takes a table, such as pandas.DataFrame(X)"
             )
-        if isinstance(getattr(estimator.encoder_, "estimator", estimator.encoder_), FieldEncoder):
+        if isinstance(unfrozen(estimator.encoder_), FieldEncoder):
             return rows  # which it checks
         X = to_frame(rows, column_labels(estimator))
     if not isinstance(X, EncodedData):
@@ -217,7 +224,7 @@ def encode(X: Any, encoder: Any) -> EncodedData:
 
 def _are_equal(encoder: Any, other: Any) -> bool:
     """Whether an encoder is a copy of another one, for example restored from a pickle."""
-    other = getattr(other, "estimator", other)  # of a frozen one
+    other = unfrozen(other)
     return encoder is other or (encoder is not None and encoder.equals(other))
 
 

@@ -23,6 +23,7 @@ FLOORS = {
     "_warnings": 0,
     "_version": 0,
     "_files": 0,
+    "_plotting": 0,
     "_packing": 0,
     "_archive": 1,
     # Leaves.

@@ -8,6 +8,8 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 
+from sk_dynint._plotting import new_axes
+
 from ._summary import COMPARED, SCORES, summarize
 
 _LABELS = {"auc": "test AUC", "logloss": "test logloss", "rig": "relative information gain"}
@@ -140,14 +142,7 @@ class ComparisonDisplay:
         -------
         self : ComparisonDisplay
         """
-        try:
-            from matplotlib import pyplot
-        except ImportError as error:
-            raise ImportError("Plots need matplotlib: pip install 'sk-dynint[plot]'.") from error
-
-        if ax is None:
-            height = 1 + 0.35 * len(self.models)
-            _, ax = pyplot.subplots(figsize=(6.4, height), layout="constrained")
+        ax = new_axes(ax, (6.4, 1 + 0.35 * len(self.models)))
         ends = zip(self.values, self.lower, self.upper, strict=True)
         self.errorbars_ = [
             ax.errorbar(

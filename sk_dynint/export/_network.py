@@ -84,7 +84,7 @@ class Predictor(nn.Module):
         super().__init__()
         if dtype not in get_args(TableDtype):
             raise ValueError(f"table_dtype={dtype!r} is none of {get_args(TableDtype)}")
-        self.module = copy.deepcopy(module).cpu().eval().requires_grad_(False)
+        self.module = copy.deepcopy(module).cpu().requires_grad_(False)
         self.shift = shift
         members = self.module if isinstance(self.module, Ensemble) else [self.module]
         for member in members:

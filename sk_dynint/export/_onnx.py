@@ -18,7 +18,7 @@ from sk_dynint._process import no_fork
 from sk_dynint._version import __version__
 from sk_dynint._warnings import warnings_ignored
 from sk_dynint.export._network import Predictor, TableDtype
-from sk_dynint.preprocessing import PREFIX, EncoderGraph, FieldEncoder
+from sk_dynint.preprocessing import PREFIX, EncoderGraph, FieldEncoder, unfrozen
 
 MAX_BYTES = 2**31 - 2**24
 """What a file of ONNX can hold, and some room for all that is no table."""
@@ -111,7 +111,7 @@ def _check_size(predictor: Predictor, front: Any) -> None:
 
 def graph_of(encoder: Any) -> Any:
     """Return the nodes of an encoder, or say why there are none."""
-    encoder = getattr(encoder, "estimator", encoder)  # of a frozen one
+    encoder = unfrozen(encoder)
     if not isinstance(encoder, FieldEncoder):
         raise ValueError(
             f"encoder_ is a {type(encoder).__name__}, which has no ONNX graph; use raw_inputs=False"

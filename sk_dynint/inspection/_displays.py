@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from sk_dynint._plotting import new_axes
 from sk_dynint.inspection._importances import interaction_strengths
 from sk_dynint.inspection._models import Model
-from sk_dynint.inspection._plotting import label_rows, new_axes, shortened
+from sk_dynint.inspection._plotting import label_rows, shortened
 from sk_dynint.inspection._shapley import Average
 
 
@@ -207,9 +208,11 @@ class TrainingDisplay:
         if self.best_step is not None:
             label = f"best: step {self.best_step:,}"
             handles.append(ax.axvline(self.best_step, color="0.5", linestyle=":", label=label))
-        ax.figure.legend(
-            handles=handles, loc="outside upper center", ncols=min(4, len(handles)), frameon=False
-        ) if ax.figure.get_layout_engine() else ax.legend(handles=handles)
+        if ax.figure.get_layout_engine():
+            options = {"loc": "outside upper center", "ncols": min(4, len(handles))}
+            ax.figure.legend(handles=handles, frameon=False, **options)
+        else:
+            ax.legend(handles=handles)
         self.ax_ = ax
         self.figure_ = ax.figure
         return self

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
+from sk_dynint._plotting import new_axes
 from sk_dynint.inspection._explanation import Explanation
-from sk_dynint.inspection._plotting import cell, label_rows, new_axes, shortened
-from sk_dynint.inspection._shapley import Average, shapley_values
+from sk_dynint.inspection._importances import By, explain
+from sk_dynint.inspection._plotting import cell, label_rows, shortened
+from sk_dynint.inspection._shapley import Average
 
 _POSITIVE, _NEGATIVE = "C3", "C0"
 
@@ -81,7 +83,7 @@ class ExplanationDisplay:
         *,
         background: Any = None,
         average: Average = "vectors",
-        by: Literal["field", "column"] = "field",
+        by: By = "field",
         output: Any = None,
         max_display: int = 20,
         ax: Any = None,
@@ -111,11 +113,7 @@ class ExplanationDisplay:
         -------
         display : ExplanationDisplay
         """
-        if by not in ("field", "column"):
-            raise ValueError(f"{by=!r}; it must be 'field' or 'column'")
-        explanation = shapley_values(clf, X, background=background, average=average)
-        if by == "column":
-            explanation = explanation.by_column()
+        explanation = explain(clf, X, background, average, by)
         return cls.from_explanation(explanation, output=output, max_display=max_display, ax=ax)
 
     @classmethod

@@ -7,7 +7,18 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from sk_dynint.inspection._explanation import Explanation
 from sk_dynint.inspection._shapley import Average, shapley_interactions, shapley_values
+
+By = Literal["field", "column"]
+
+
+def explain(clf: Any, X: Any, background: Any, average: Average, by: By) -> Explanation:
+    """Return Shapley values by field, or with the shares of crosses given to their columns."""
+    if by not in ("field", "column"):
+        raise ValueError(f"{by=!r}; it must be 'field' or 'column'")
+    explanation = shapley_values(clf, X, background=background, average=average)
+    return explanation.by_column() if by == "column" else explanation
 
 
 def field_importances(
@@ -16,7 +27,7 @@ def field_importances(
     *,
     background: Any = None,
     average: Average = "vectors",
-    by: Literal["field", "column"] = "field",
+    by: By = "field",
 ) -> pd.Series | pd.DataFrame:
     """Return the mean absolute Shapley value of each field over some rows.
 
@@ -50,11 +61,7 @@ def field_importances(
     >>> field_importances(model, X, background=X).idxmax()
     'site'
     """
-    if by not in ("field", "column"):
-        raise ValueError(f"{by=!r}; it must be 'field' or 'column'")
-    explanation = shapley_values(clf, X, background=background, average=average)
-    if by == "column":
-        explanation = explanation.by_column()
+    explanation = explain(clf, X, background, average, by)
     means = np.abs(explanation.values).mean(0)
     index = pd.Index(explanation.feature_names, name=by)
     if explanation.output_names is None:

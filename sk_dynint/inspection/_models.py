@@ -19,7 +19,7 @@ from sk_dynint._rows import check_columns, encode
 from sk_dynint.engine import Workers
 from sk_dynint.inspection._frozen import FROZEN
 from sk_dynint.interactions import VARIANTS, InteractionStack
-from sk_dynint.preprocessing import as_dicts, column_labels, to_frame
+from sk_dynint.preprocessing import as_dicts, column_labels, to_frame, unfrozen
 from sk_dynint.training import EncodedData
 
 
@@ -47,12 +47,12 @@ class Model:
         self.n_fields = len(self.encoder.cardinalities_)
         self.outputs = list(clf.classes_) if len(clf.classes_) > 2 else None
         self.n_outputs = len(self.outputs or [0])
-        self.shift = float(np.log(clf.negative_sampling_rate))
+        self.shift = clf._logit_shift
 
     @property
     def encoder_itself(self) -> Any:
         """The encoder, out of a frozen one."""
-        return getattr(self.encoder, "estimator", self.encoder)
+        return unfrozen(self.encoder)
 
     @property
     def names(self) -> list[str]:

@@ -1,7 +1,7 @@
 """Preprocessing: a table of columns becomes a matrix of field indices."""
 
 from ._arrow import arrow_to_pandas, extension_to_pandas
-from ._columns import check_frame, column_labels
+from ._columns import check_frame, column_labels, unfrozen
 from ._dicts import as_dicts, to_frame
 from ._encoder import FieldEncoder
 from ._lists import holds_lists, read_lists
@@ -22,5 +22,6 @@ __all__ = [
     "holds_lists",
     "read_lists",
     "to_frame",
+    "unfrozen",
     "unseen_rates",
 ]

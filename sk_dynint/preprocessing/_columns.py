@@ -64,6 +64,11 @@ def column_labels(estimator: BaseEstimator) -> list[Any]:
     return list(getattr(estimator, "feature_names_in_", labels))
 
 
+def unfrozen(encoder: Any) -> Any:
+    """Return an encoder, out of a `FrozenEstimator` if it is in one."""
+    return getattr(encoder, "estimator", encoder)
+
+
 def _check_shape_and_names(X: pd.DataFrame) -> None:
     """Refuse what scikit-learn's `check_array` would refuse in an array."""
     for size, what in zip(X.shape, ("sample(s)", "feature(s)"), strict=True):
