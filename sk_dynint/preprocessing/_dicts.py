@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import issparse
 
 from ._binning import SCORES, NumericField
 from ._cells import Truth, kinds_of
@@ -30,7 +31,7 @@ class UnusualCellError(Exception):
 
 def as_dicts(X: Any) -> list[Row] | None:
     """Return rows that are given as one dict or as several; None for anything else."""
-    if isinstance(X, Mapping):
+    if isinstance(X, Mapping) and not issparse(X):  # SciPy's dictionaries of keys are dicts, too
         return [X]
     if isinstance(X, list | tuple) and X and isinstance(X[0], Mapping):
         return list(X)

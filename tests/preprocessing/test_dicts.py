@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import dok_array
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import OrdinalEncoder
 
 from sk_dynint import FieldEncoder
 from sk_dynint._warnings import warnings_ignored
 from sk_dynint.preprocessing._binning import SCORES
-from sk_dynint.preprocessing._dicts import MAX_ROWS
+from sk_dynint.preprocessing._dicts import MAX_ROWS, as_dicts
 from tests.conftest import fast
 
 TABLE = pd.DataFrame(
@@ -185,3 +186,11 @@ class Codes(OrdinalEncoder):
 
     def transform(self, X):
         return super().transform(X).astype(int)
+
+
+def test_a_sparse_matrix_of_keys_is_no_row():
+    X = dok_array((2, 2))
+    assert isinstance(X, dict)
+    assert as_dicts(X) is None
+    with pytest.raises(TypeError, match="Sparse data"):
+        FieldEncoder().fit(X)
