@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from sk_dynint._body import Body
 from sk_dynint._continuing import check_unchanged, fixed_parameters, unchanged_on_failure
 from sk_dynint._crosses import encoder_with_crosses
+from sk_dynint._lazy import LazyMixin
 from sk_dynint._loss import Loss, loss_for
 from sk_dynint._names import check_names, checked_params, refuse_arguments, warn_of_ignored
 from sk_dynint._net import NetMixin
@@ -27,6 +28,7 @@ from sk_dynint._validation import warn_of_order
 from sk_dynint._warnings import warnings_ignored
 from sk_dynint.optim import FALLBACK, OPTIMIZER_DEFAULTS, OPTIMIZERS, OptimizerPolicy
 from sk_dynint.preprocessing import FieldEncoder, unfrozen, unseen_rates
+from sk_dynint.sources import as_source, is_lazy, opened
 from sk_dynint.training import (
     CTRNet,
     EncodedData,
@@ -36,7 +38,7 @@ from sk_dynint.training import (
 )
 
 
-class BaseCTRClassifier(TrainingMixin, NetMixin, ClassifierMixin, BaseEstimator):
+class BaseCTRClassifier(TrainingMixin, LazyMixin, NetMixin, ClassifierMixin, BaseEstimator):
     """Holds an encoder and a skorch net; a subclass says which body the net has.
 
     Subclasses define ``__init__``, extend ``_parameter_constraints`` and implement
@@ -87,11 +89,15 @@ class BaseCTRClassifier(TrainingMixin, NetMixin, ClassifierMixin, BaseEstimator)
         Parameters
         ----------
         X : DataFrame (pandas or polars), array-like or EncodedData, (n_samples, n_features)
-            Raw columns: strings, categories, numbers, dates, lists, with holes.
-        y : array-like of shape (n_samples,)
-            Labels of two or more classes: strings, bools or integers.
-        sample_weight : array-like of shape (n_samples,), default=None
-            A row of weight k counts like k copies of it; weight 0 like its absence.
+            Raw columns: strings, categories, numbers, dates, lists, with holes.  A table that is
+            larger than memory is read in parts: a polars LazyFrame, a pyarrow Dataset, or the path
+            of a Parquet, CSV or TSV file, of a folder of these, or a pattern ("day-*.parquet").
+        y : array-like of shape (n_samples,) or name of a column
+            Labels of two or more classes: strings, bools or integers.  Of a table that is read in
+            parts the name of their column, which is no feature then.
+        sample_weight : array-like of shape (n_samples,) or name of a column, default=None
+            A row of weight k counts like k copies of it; weight 0 like its absence.  A name is for
+            tables that are read in parts.
         X_val, y_val, sample_weight_val : default=None
             Rows for early stopping, instead of a part split off from `X`.
         groups : array-like of shape (n_samples,) or name of a column, default=None
@@ -134,15 +140,15 @@ class BaseCTRClassifier(TrainingMixin, NetMixin, ClassifierMixin, BaseEstimator)
         checkpoint = self._open_checkpoint(random_state, resume=resume)
         if checkpoint is not None:
             random_state = checkpoint.random_state
-        with unchanged_on_failure(self, continues=warm):
+        with self._opened(X, X_val) as (table, table_val), unchanged_on_failure(self, warm):
             classes = self.classes_ if warm else None
             groups = self.validation_column if groups is None else groups
-            rows = self._check_rows(X, y, sample_weight, classes, groups, reset=not warm)
+            rows = self._check_rows(table, y, sample_weight, classes, groups, reset=not warm)
             if not warm:
                 self.n_members_ = number_of_members(self.n_members, len(rows.target))
             valid = None
             if X_val is not None:
-                valid = self._check_rows(X_val, y_val, sample_weight_val, self.classes_)
+                valid = self._check_rows(table_val, y_val, sample_weight_val, self.classes_)
             data, valid_data = self._part_and_encode(rows, valid, random_state, fit=not warm)
             if warm:
                 self._renew_options()
@@ -198,8 +204,8 @@ class BaseCTRClassifier(TrainingMixin, NetMixin, ClassifierMixin, BaseEstimator)
                 f"classes={classes!r} differ from those of the first call, {self.classes_.tolist()}"
             )
         random_state = check_random_state(self.random_state)
-        with unchanged_on_failure(self, continues=not first):
-            rows = self._check_rows(X, y, sample_weight, known, reset=first)
+        with self._opened(X) as (table,), unchanged_on_failure(self, not first):
+            rows = self._check_rows(table, y, sample_weight, known, reset=first)
             if first:  # more rows will come
                 self.n_members_ = number_of_members(self.n_members)
             data, _ = self._encode(rows, fit=first)
@@ -246,6 +252,8 @@ class BaseCTRClassifier(TrainingMixin, NetMixin, ClassifierMixin, BaseEstimator)
         reset: bool = False,
     ) -> Rows:
         """Check columns, labels and weights; set `classes_`, and with `reset` the features."""
+        if is_lazy(X):
+            X, y, sample_weight, groups = opened(X, y, sample_weight, groups)
         X = check_columns(self, X, reset=reset)
         rows, self.classes_ = Rows.checked(X, y, sample_weight, classes, groups)
         if self.negative_sampling_rate != 1 and len(self.classes_) > 2:
@@ -341,8 +349,13 @@ class BaseCTRClassifier(TrainingMixin, NetMixin, ClassifierMixin, BaseEstimator)
             the probabilities.
         """
         check_is_fitted(self)
-        rows = encode(check_columns(self, X, reset=False), self.encoder_)
-        logits = self.net_.logits(rows.indices).cpu().numpy().astype(np.float64)
+        if is_lazy(X):
+            return np.concatenate([each for _, each in self._predicted_parts(as_source(X))])
+        return self._logits(encode(check_columns(self, X, reset=False), self.encoder_).indices)
+
+    def _logits(self, indices: Any) -> np.ndarray:
+        """Return the logits of field indices."""
+        logits = self.net_.logits(indices).cpu().numpy().astype(np.float64)
         return logits + self._logit_shift
 
     def predict_proba(self, X: Any) -> np.ndarray:

@@ -15,12 +15,12 @@ from sklearn.base import BaseEstimator, clone
 from sk_dynint._parameters import FREE_PARAMETERS
 from sk_dynint._process import safe_threads
 
-OF_ANY_RUN = ("callbacks", "checkpoint", "device", "negative_sampling_rate", "verbose")
+OF_ANY_RUN = ("cache", "callbacks", "checkpoint", "device", "negative_sampling_rate", "verbose")
 """Parameters that may differ where a run goes on from its checkpoint."""
 
 
 @contextmanager
-def unchanged_on_failure(estimator: Any, *, continues: bool) -> Iterator[None]:
+def unchanged_on_failure(estimator: Any, continues: bool) -> Iterator[None]:
     """Context that restores a fitted estimator if anything is raised in it.
 
     Parameters

@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sk_dynint._rows import Rows, encoder_for
 from sk_dynint._warnings import warnings_ignored
 from sk_dynint.preprocessing import FieldEncoder, find_crosses, unfrozen
+from sk_dynint.sources import Source
 from sk_dynint.training import EncodedData
 
 MIN_ROWS = 1000
@@ -19,6 +20,9 @@ MIN_ROWS = 1000
 
 MAX_ROWS = 100_000
 """Rows that the networks learn from which have the last word about crosses, at most."""
+
+MAX_SAMPLE = 1_000_000
+"""Rows of a table that is read in parts by which crosses are chosen, at most."""
 
 
 def encoder_with_crosses(
@@ -42,6 +46,8 @@ def encoder_with_crosses(
     )
     if is_told or getattr(encoder, "crosses", None) is not None:
         return encoder, _given(encoder)
+    if isinstance(rows.X, Source):
+        rows, valid = _sampled(rows), valid and _sampled(valid)
     chosen = _chosen(rows, valid, encoder)
     if chosen["kept"].any():
         crosses = chosen.loc[chosen["kept"].astype(bool), "columns"].tolist()
@@ -52,6 +58,13 @@ def encoder_with_crosses(
         else:
             chosen["kept"] = False
     return encoder, chosen
+
+
+def _sampled(rows: Rows) -> Rows:
+    """Return at most `MAX_SAMPLE` rows of a table that is read in parts, to be kept in memory."""
+    if (n := len(rows.target)) > MAX_SAMPLE:
+        rows = rows.take(np.random.RandomState(0).choice(n, MAX_SAMPLE, replace=False))
+    return rows._replace(X=rows.X.in_folder(None))
 
 
 def _losses(
@@ -88,7 +101,7 @@ def _losses(
     }
     options = estimator.get_params(deep=False) | {"n_members": 1, "callbacks": None, "verbose": 0}
     options |= {"early_stopping": True, "scoring": "logloss", "class_weight": None}
-    options |= {"warm_start": False, "random_state": 0, "checkpoint": None}
+    options |= {"warm_start": False, "random_state": 0, "checkpoint": None, "cache": None}
     losses = {}
     with warnings_ignored():
         for name, each in (("without", None), ("with", crosses)):

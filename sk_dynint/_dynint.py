@@ -179,6 +179,10 @@ class DynIntClassifier(BaseCTRClassifier):
         File in which `fit` keeps the state of its run at every evaluation and when it is
         interrupted or terminated; ``fit(..., resume=True)`` goes on from there.  One file for one
         run: clones that train side by side need others.
+    cache : path, default=None
+        Folder that keeps the encoded rows of tables that are read in parts (files, LazyFrames), so
+        that the next `fit` of the same rows begins with them, also after an interruption.  It needs
+        four bytes for each cell.  None takes a temporary folder, which is gone after `fit`.
     class_weight : dict or "balanced", default=None
         Factor for the weight of each class.
     negative_sampling_rate : float, default=1.0
@@ -313,6 +317,7 @@ class DynIntClassifier(BaseCTRClassifier):
         patience: int = 8,
         callbacks: list[Any] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
+        cache: str | os.PathLike[str] | None = None,
         class_weight: dict[Any, float] | Literal["balanced"] | None = None,
         negative_sampling_rate: float = 1.0,
         warm_start: bool = False,
@@ -356,6 +361,7 @@ class DynIntClassifier(BaseCTRClassifier):
         self.patience = patience
         self.callbacks = callbacks
         self.checkpoint = checkpoint
+        self.cache = cache
         self.class_weight = class_weight
         self.negative_sampling_rate = negative_sampling_rate
         self.warm_start = warm_start

@@ -290,7 +290,7 @@ class NetMixin(Versioned):
 
 def _plain(name: str, value: Any) -> Any:
     """Return a parameter as it is saved."""
-    if name == "checkpoint":  # of the run that is over
+    if name in ("checkpoint", "cache"):  # of the run that is over
         return None
     if name in NOT_SAVED and not isinstance(value, int):
         return None

@@ -39,6 +39,7 @@ CONSTRAINTS: dict[str, Any] = {
     "patience": [Interval(Integral, 1, None, closed="left")],
     "callbacks": [list, None],
     "checkpoint": [str, os.PathLike, None],
+    "cache": [str, os.PathLike, None],
     "class_weight": [dict, StrOptions({"balanced"}), None],
     "negative_sampling_rate": [Interval(Real, 0, 1, closed="right")],
     "warm_start": ["boolean"],
@@ -53,7 +54,7 @@ FREE_PARAMETERS = {
     *("lr", "optimizer_params", "embedding_optimizer_params", "orthogonal_penalty", "precision"),
     *("max_epochs", "batch_size", "averaging", "eval_every", "early_stopping", "scoring"),
     *("validation", "validation_column", "validation_fraction", "patience", "callbacks"),
-    "checkpoint",
+    *("checkpoint", "cache"),
     *("class_weight", "negative_sampling_rate", "warm_start", "device", "random_state", "verbose"),
 }
 """Parameters that may change between calls of `fit` with warm start, and of `partial_fit`."""

@@ -22,11 +22,13 @@ from sk_dynint.preprocessing import (
     FieldEncoder,
     as_dicts,
     check_frame,
+    check_source,
     column_labels,
     to_frame,
     unfrozen,
 )
-from sk_dynint.training import EncodedData
+from sk_dynint.sources import Source, as_source, is_lazy
+from sk_dynint.training import WINDOW_BYTES, EncodedData
 
 MAX_WEIGHT = 1e30
 """Sum of the weights, at most: products with it must stay finite in single precision."""
@@ -91,6 +93,8 @@ class Rows(NamedTuple):
 
     def take(self, index: NDArray[np.intp]) -> Rows:
         """Return the rows at some positions."""
+        if isinstance(self.X, Source):  # whose rows keep their order
+            index = np.sort(index)
         weight = None if self.weight is None else self.weight[index]
         return Rows(_safe_indexing(self.X, index), self.target[index], weight)
 
@@ -152,6 +156,8 @@ class Rows(NamedTuple):
             data = EncodedData(self.fit_transform(encoder))
         else:
             data = encode(self.X, encoder)
+        if isinstance(self.X, Source):
+            data.window = WINDOW_BYTES // data.indices[:1].nbytes
         weight = self.weights() * class_weight[self.target.astype(int)]
         return data.with_target(self.target, weight)
 
@@ -200,6 +206,11 @@ def check_columns(estimator: Any, X: Any, *, reset: bool) -> Any:
         if isinstance(unfrozen(estimator.encoder_), FieldEncoder):
             return rows  # which it checks
         X = to_frame(rows, column_labels(estimator))
+    if is_lazy(X):
+        if not reset:
+            return as_source(X).select(column_labels(estimator))
+        check_source(estimator, X)
+        return X
     if not isinstance(X, EncodedData):
         return check_frame(estimator, X, reset=reset)
     for name in ("n_features_in_", "feature_names_in_", "_labels_in") if reset else ():

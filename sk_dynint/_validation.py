@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,9 @@ NEW_AT_THE_END = 0.8
 """Share of the cells of the last tenth whose values do not occur in the first eight, from which on
 the rows are said to stand in the order of a column."""
 
+
+BLOCK_ROWS = 2**16
+"""Rows that are looked at once, column by column: a column of a large matrix is slow to read."""
 
 PLACE = 1e-9
 """Unit of places in the circle that :func:`folds` cuts into parts."""
@@ -211,16 +215,26 @@ def warn_of_order(estimator: Any, indices: NDArray[np.integer]) -> None:
     n_columns = min(getattr(estimator, "n_features_in_", np.inf), indices.shape[1])
     labels = getattr(estimator, "feature_names_in_", range(indices.shape[1]))[:n_columns]
     head, tail = indices[: n * 8 // 10], indices[n * 9 // 10 :]
-    found = []
-    for j, label in enumerate(labels):
-        is_known = np.zeros(estimator.encoder_.cardinalities_[j], dtype=bool)
+    known = [np.zeros(estimator.encoder_.cardinalities_[j], dtype=bool) for j in range(len(labels))]
+    for is_known in known:
         is_known[:2] = True  # rare and missing
-        is_known[head[:, j]] = True
-        if np.mean(~is_known[tail[:, j]]) > NEW_AT_THE_END:
-            found.append(label)
+    for block in _blocks(head):
+        for is_known, column in zip(known, block.T, strict=False):
+            is_known[column] = True
+    n_new = np.zeros(len(labels))
+    for block in _blocks(tail):
+        columns = zip(known, block.T, strict=False)
+        n_new += [np.count_nonzero(~is_known[column]) for is_known, column in columns]
+    found = [labels[j] for j in np.flatnonzero(n_new / len(tail) > NEW_AT_THE_END)]
     if found:
         warn(
             f"the rows stand in the order of columns {found}, as a log does in that of time: if "
             "later rows are to be predicted, drop these columns, and pass validation='last' to "
             "stop by the last rows instead of random ones"
         )
+
+
+def _blocks(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield the rows, some at a time."""
+    for start in range(0, len(rows), BLOCK_ROWS):
+        yield rows[start : start + BLOCK_ROWS]

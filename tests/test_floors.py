@@ -26,6 +26,8 @@ FLOORS = {
     "_plotting": 0,
     "_packing": 0,
     "_archive": 1,
+    # Tables in parts, on disk.
+    "sources": 1,
     # Leaves.
     "_shared": 0,
     "_pooling": 0,
@@ -35,10 +37,9 @@ FLOORS = {
     "_versioned": 1,
     "optim": 1,
     "preprocessing": 2,
-    # Formulas, and tables on disk.
+    # Formulas.
     "interactions": 2,
     "baselines": 2,
-    "sources": 2,
     # Kernels, steps, logits; trial runs.
     "engine": 3,
     "datasets": 3,
@@ -52,6 +53,7 @@ FLOORS = {
     "_continuing": 5,
     "_names": 1,
     "_crosses": 6,
+    "_lazy": 6,
     "_net": 6,
     "_training": 6,
     "_base": 7,

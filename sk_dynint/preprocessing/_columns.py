@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
+from sk_dynint.sources import Source
+
 from ._arrow import arrow_to_pandas, extension_to_pandas
 from ._cells import is_mixed, kinds_of
 from ._column import Column, plain_values, to_float
@@ -46,16 +48,26 @@ def check_frame(estimator: BaseEstimator, X: Any, *, reset: bool) -> pd.DataFram
     return X if names is None else pd.DataFrame(X, columns=names, copy=False)
 
 
+def check_source(estimator: BaseEstimator, source: Source) -> None:
+    """Give the estimator the number and the names of the columns of a table read in parts."""
+    estimator.n_features_in_ = len(source.columns)
+    estimator.feature_names_in_ = np.array(source.columns, dtype=object)
+    estimator._labels_in = None
+
+
 def read_columns(estimator: BaseEstimator, X: Any, *, reset: bool) -> list[Column]:
     """Check a table and return its columns."""
     X = check_frame(estimator, X, reset=reset)
     if isinstance(X, pd.DataFrame):
-        columns = [_read_column(label, series) for label, series in X.items()]
-    else:
-        columns = [_read_array(label, values) for label, values in enumerate(X.T)]
-    for column in columns:
-        _check_finite(column)
-    return columns
+        return [read_column(label, series) for label, series in X.items()]
+    return [_read_array(label, values) for label, values in enumerate(X.T)]
+
+
+def read_column(label: Any, series: pd.Series) -> Column:
+    """Return a column as plain values; refuse infinite ones."""
+    column = _read_column(label, series)
+    _check_finite(column)
+    return column
 
 
 def column_labels(estimator: BaseEstimator) -> list[Any]:
@@ -94,7 +106,7 @@ def _check_labels(estimator: BaseEstimator, X: pd.DataFrame) -> None:
 
 def _read_array(label: int, values: NDArray[Any]) -> Column:
     dtype = object if values.dtype == object else None
-    return _read_column(label, pd.Series(values, dtype=dtype))
+    return read_column(label, pd.Series(values, dtype=dtype))
 
 
 def _read_column(label: Any, series: pd.Series) -> Column:

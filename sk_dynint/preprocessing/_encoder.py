@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -21,26 +21,29 @@ from sklearn.utils.validation import (
 
 from sk_dynint import _archive
 from sk_dynint._versioned import Versioned
+from sk_dynint.sources import as_source, is_lazy
 
-from ._advice import MIN_ROWS, warn_of_identifiers, warn_of_useless_columns
+from ._advice import MIN_ROWS, warn_of_identifiers, warn_of_strangers, warn_of_useless_columns
 from ._binning import BINNINGS, NumericField
 from ._column import Column
-from ._columns import column_labels, read_columns
+from ._columns import check_source, column_labels, read_columns
 from ._counts import Counts
 from ._crosses import Cross, encode_crosses
 from ._decoding import check_codes, decode_fields
 from ._dicts import RowReader, as_dicts, to_frame
-from ._field import Field, Indices, frequencies
+from ._field import Field, Indices
+from ._fields import FieldsMixin
 from ._fitting import Fitting, Limits, count_tasks, encode_columns
 from ._levels import CategoricalField
 from ._list_field import ListField
 from ._lists import shortened, split_strings
 from ._roles import column_position, resolve_binning, resolve_crosses, resolve_separators
 from ._state import part_of, prefixed
+from ._streaming import fit_source, source_columns, transform_source
 from ._target import Sample
 
 
-class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
+class FieldEncoder(FieldsMixin, Versioned, TransformerMixin, BaseEstimator):
     """Encode every column of a frame as a field of integer indices, and columns together.
 
     Index 0 is a rare or unseen level, 1 is a missing value, and from 2 on stand the levels that
@@ -325,6 +328,9 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
             If `X` is sparse or holds objects that cannot be levels, such as dicts; if a column
             holds lists and something else, or lists of lists.
         """
+        if is_lazy(X):
+            self._fit_source(X, y, sample_weight, encodes=bool(self.crosses))
+            return self
         fitting = self._check_fit_input(X, y, sample_weight)
         if fitting.crosses:  # they are made of the indices of the columns
             self._fit_encode(fitting)
@@ -354,6 +360,8 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
         -------
         indices : ndarray of shape (n_samples, n_fields), int32
         """
+        if is_lazy(X):
+            return self._fit_source(X, y, sample_weight, encodes=True)
         return self._fit_encode(self._check_fit_input(X, y, sample_weight))
 
     def merge(self, other: FieldEncoder) -> FieldEncoder:
@@ -526,6 +534,8 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         n_columns, labels = len(self._fields), self._labels()
+        if is_lazy(X):
+            return transform_source(self, as_source(X).select(labels))
         if (rows := as_dicts(X)) is not None:
             indices = np.empty((len(rows), len(self.cardinalities_)), dtype=np.int32)
             if self._reader.read(rows, labels, indices):
@@ -533,7 +543,8 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
                 return indices
             X = to_frame(rows, labels)
         n_crossed = len(self.cardinalities_) - n_columns
-        indices = encode_columns(self._read(X, reset=False), self._fields, labels, n_crossed)
+        indices, shares = encode_columns(self._read(X, reset=False), self._fields, n_crossed)
+        warn_of_strangers(labels, self._fields, shares)
         encode_crosses(self._crosses, indices, n_columns)
         return indices
 
@@ -584,43 +595,6 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
         )
         return np.array([*self._names(columns), *further], dtype=object)
 
-    @property
-    def value_kinds_(self) -> list[str]:
-        """What each column held in `fit`."""
-        return [field.held for field in self._fields]
-
-    @property
-    def levels_(self) -> list[pd.DataFrame]:
-        """What each index of each field stands for."""
-        frames = [field.to_frame() for field in self._fields]
-        for cross in self._crosses:
-            frames += cross.to_frames(self._fields)
-        return frames
-
-    @property
-    def positions_(self) -> list[NDArray[np.float64] | None]:
-        """Where the bins of each numeric field stand between 0 and 1."""
-        return [f.positions() if isinstance(f, NumericField) else None for f in self._all_fields()]
-
-    @property
-    def frequencies_(self) -> list[NDArray[np.float64] | None]:
-        """Where the levels of each field stand between the rarest and the most frequent ones."""
-        fields = self._all_fields()
-        return [None if isinstance(f, NumericField) else frequencies(f.counts) for f in fields]
-
-    @property
-    def field_columns_(self) -> list[NDArray[np.int64]]:
-        """Positions of the columns that each field is made of: several for those of a cross."""
-        single = [np.array([j]) for j in range(len(self._fields))]
-        return [*single, *(cross.columns for cross in self._crosses for _ in cross.cardinalities)]
-
-    def _all_fields(self) -> Iterator[Field | Cross]:
-        """Iterate over the fields of columns and of crosses, in the order of their indices."""
-        yield from self._fields
-        for cross in self._crosses:
-            yield cross
-            yield from cross.statistics
-
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
@@ -639,23 +613,47 @@ class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
         """Check what `fit` is given against the parameters."""
         self._validate_params()
         columns = shortened(self._read(X, reset=True), self.max_list_length)
-        n_samples, weight, sample = len(columns[0]), None, None
-        if sample_weight is not None:
-            weight = _check_sample_weight(
-                sample_weight, np.empty(n_samples), dtype=np.float64, ensure_non_negative=True
-            )
-            if not weight.any():
-                raise ValueError("Sample weights must contain at least one non-zero number.")
+        weight = self._checked_weight(sample_weight, len(columns[0]))
         crosses = resolve_crosses(self.crosses, columns)
-        if crosses:
-            if y is None and self.target_statistics:
-                raise ValueError(
-                    "This encoder requires y to be passed, but the target y is None: crosses have "
-                    "means of the target; pass y, or target_statistics=False"
-                )
-            sample = Sample.of(n_samples, y if self.target_statistics else None, weight)
+        sample = self._sample(crosses, len(columns[0]), y, weight)
         tasks = count_tasks(columns, weight, self.categorical_features, self.binning)
         return Fitting(columns, weight, tasks, self._limits(), crosses, sample)
+
+    def _checked_weight(self, sample_weight: Any, n_samples: int) -> NDArray[np.float64] | None:
+        """Return the weights of the rows, if there are any, checked."""
+        if sample_weight is None:
+            return None
+        weight = _check_sample_weight(
+            sample_weight, np.empty(n_samples), dtype=np.float64, ensure_non_negative=True
+        )
+        if not weight.any():
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+        return weight
+
+    def _sample(
+        self, crosses: Sequence[Any], n_samples: int, y: Any, weight: NDArray[np.float64] | None
+    ) -> Sample | None:
+        """Return what crosses need to know of the rows, if there are any crosses."""
+        if not crosses:
+            return None
+        if y is None and self.target_statistics:
+            raise ValueError(
+                "This encoder requires y to be passed, but the target y is None: crosses have "
+                "means of the target; pass y, or target_statistics=False"
+            )
+        return Sample.of(n_samples, y if self.target_statistics else None, weight)
+
+    def _fit_source(self, X: Any, y: Any, sample_weight: Any, *, encodes: bool) -> Any:
+        """Fit to a table that is read in parts; return its indices if it is to be encoded."""
+        self._validate_params()
+        source = as_source(X)
+        weight = self._checked_weight(sample_weight, len(source))
+        crosses = resolve_crosses(self.crosses, source_columns(source))
+        sample = self._sample(crosses, len(source), y, weight)
+        check_source(self, source)
+        indices, fitted = fit_source(self, source, weight, crosses, sample, encodes=encodes)
+        self._set_fields(*fitted, len(source))
+        return indices
 
     def _read(self, X: Any, *, reset: bool) -> list[Column]:
         """Check a table and return its columns; strings with a separator are lists."""

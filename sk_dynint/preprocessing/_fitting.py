@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._advice import warn_of_strangers
 from ._binning import fit_numeric
 from ._column import Column
 from ._counts import Counts, count_column, summation_order
@@ -95,8 +94,8 @@ class Fitting(NamedTuple):
         if self.weight is not None and not self.weight.all():
             # Rows of weight 0 are encoded, but must leave no trace in the levels.
             fields, counts = self.fit_columns()
-            labels = [column.label for column in self.columns]
-            return encode_columns(self.columns, fields, labels, n_crossed), fields, counts
+            indices, _ = encode_columns(self.columns, fields, n_crossed)
+            return indices, fields, counts
 
         def work(task: tuple[Column, Count, str], out: Indices) -> tuple[Field, Counts, Any]:
             column, count, binning = task
@@ -136,9 +135,12 @@ def count_tasks(
 
 
 def encode_columns(
-    columns: Sequence[Column], fields: Sequence[Field], labels: Sequence[Any], n_crossed: int
-) -> Indices:
-    """Encode columns; return a matrix that has room for the fields of crosses."""
+    columns: Sequence[Column], fields: Sequence[Field], n_crossed: int
+) -> tuple[Indices, tuple[float, ...]]:
+    """Encode columns; return a matrix that has room for the fields of crosses, and strange shares.
+
+    The latter are those of the values of each column that `fit` never met.
+    """
     for column, field in zip(columns, fields, strict=True):
         field.check_kind(column)
 
@@ -152,8 +154,7 @@ def encode_columns(
     indices, results = fill_matrix(work, pairs, len(columns[0]), n_free)
     shares, others = zip(*results, strict=True)
     write_last(indices, others)
-    warn_of_strangers(labels, fields, shares)
-    return indices
+    return indices, shares
 
 
 def n_slots(parts: Sequence[Column | Field]) -> int:

@@ -36,6 +36,12 @@ def resolve_categorical(chosen: str | ArrayLike, columns: Sequence[Column]) -> l
     return [j in positions or not column.is_numeric for j, column in enumerate(columns)]
 
 
+def named_categorical(chosen: str | ArrayLike, labels: Sequence[Any]) -> list[bool]:
+    """Return which columns are called categorical, whatever they hold."""
+    numbers = [Column(label, np.empty(0), "numbers") for label in labels]
+    return resolve_categorical(chosen, numbers)
+
+
 def resolve_binning(
     asked: str | Mapping[Any, str],
     columns: Sequence[Column | Counts],

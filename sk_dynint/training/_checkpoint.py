@@ -23,6 +23,9 @@ from sk_dynint.training._data import EncodedData, MemberData
 
 State = dict[str, Any]
 
+BLOCK_ROWS = 2**16
+"""Rows whose checksums are taken at once."""
+
 UNFINISHED, FINISHED = "checkpoint", "finished checkpoint"
 """Kinds of the archive: of a run that would go on, and of one that is over."""
 
@@ -186,7 +189,7 @@ def described(data: EncodedData | MemberData, names: Sequence[Any]) -> dict[str,
     n_fields = len(names)  # further columns hold further elements of lists
     found = {
         "number of rows": str(len(rows)),
-        **{f"column {name}": _digest(rows.indices[:, j]) for j, name in enumerate(names)},
+        **{f"column {name}": d for name, d in zip(names, _digests(rows.indices), strict=False)},
         "lists": _digest(rows.indices[:, n_fields:]),
         "labels": _digest(rows.targets()),
         "weights": _digest(rows.weights()),
@@ -194,6 +197,16 @@ def described(data: EncodedData | MemberData, names: Sequence[Any]) -> dict[str,
     if isinstance(data, MemberData):
         found["rows of members"] = _digest(*data.rows)
     return found
+
+
+def _digests(matrix: NDArray[Any]) -> list[str]:
+    """Return a short checksum of each column, of a matrix that may be on the disk."""
+    columns = [hashlib.blake2b(digest_size=6) for _ in range(matrix.shape[1])]
+    for start in range(0, len(matrix), BLOCK_ROWS):
+        block = np.ascontiguousarray(matrix[start : start + BLOCK_ROWS].T)
+        for sha, cells in zip(columns, block, strict=True):
+            sha.update(cells.data)
+    return [sha.hexdigest() for sha in columns]
 
 
 def _digest(*arrays: NDArray[Any]) -> str:

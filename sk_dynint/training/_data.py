@@ -59,6 +59,9 @@ class EncodedData:
     [['no', 'yes'], ['no', 'yes']]
     """
 
+    window: int | None = None
+    """Rows that are shuffled at once, if they are on the disk; None means all."""
+
     def __init__(
         self,
         indices: ArrayLike,
@@ -138,6 +141,7 @@ class EncodedData:
         """Return other rows of the same encoder, without checking them again."""
         new = object.__new__(EncodedData)
         new.indices, new.target, new.weight, new.encoder = indices, target, weight, self.encoder
+        new.window = self.window
         return new
 
     def __getstate__(self) -> dict[str, Any]:
@@ -154,11 +158,16 @@ class Selection:
         All rows.
     rows : ndarray of int
         Positions of those that belong here.
+    window : int, default=None
+        Rows that are shuffled at once; None means all.
     """
 
-    def __init__(self, data: EncodedData, rows: NDArray[np.intp]) -> None:
+    def __init__(
+        self, data: EncodedData, rows: NDArray[np.intp], window: int | None = None
+    ) -> None:
         self.data = data
         self.rows = torch.from_numpy(rows)
+        self.window = window
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -198,7 +207,9 @@ class MemberData:
     @lazy_property
     def parts(self) -> list[Selection]:
         """Rows of each member."""
-        return [Selection(self.data, rows) for rows in self.rows]
+        window = self.data.window
+        each = None if window is None else window // len(self.rows)
+        return [Selection(self.data, rows, each) for rows in self.rows]
 
     def astype(self, dtype: DTypeLike) -> MemberData:
         """Return the same rows with targets and weights in another precision."""

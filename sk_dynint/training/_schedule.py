@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from sk_dynint.engine import Batch, MemberBatch
 from sk_dynint.training._data import EncodedData, MemberData
+from sk_dynint.training._order import WholeOrder, WindowOrder, order_of
 
 FULL_BATCH_MAX_ROWS = 128
 """Up to so many rows, `batch_size="auto"` trains on all of them at once, sorted and in float64, so
@@ -94,9 +93,8 @@ class Schedule:
 class Batches:
     """The batches of all passes over encoded data, counted.
 
-    The order of the rows in a pass follows from the seed and the number of the pass: it is the
-    permutation that a generator with that seed draws after those of the earlier passes.  The state
-    is therefore two numbers.
+    The order of the rows in a pass follows from the seed and the number of the pass, see
+    :mod:`sk_dynint.training._order`.  The state is therefore two numbers.
 
     Parameters
     ----------
@@ -113,7 +111,7 @@ class Batches:
         self.schedule = schedule
         self.seed = seed
         self.position = 0
-        self._pass = -1
+        self._order: WholeOrder | WindowOrder | None = None
 
     def is_finished(self) -> bool:
         """Whether all batches of all passes have been handed out."""
@@ -134,25 +132,12 @@ class Batches:
         """Return the next batch."""
         n_pass, step = divmod(self.position, self.schedule.steps_in_pass)
         self.position += 1
-        return self.data.take(self._rows(n_pass, step))
-
-    def _rows(self, n_pass: int, step: int) -> slice | Tensor:
-        """Positions of the rows of a step."""
         size = self.schedule.batch_size
         if self.seed is None:
-            return slice(step * size, (step + 1) * size)
-        if n_pass != self._pass:
-            self._draw_order(n_pass)
-        return self._order[step]
-
-    def _draw_order(self, n_pass: int) -> None:
-        """Draw the orders of all passes up to this one that have not been drawn yet."""
-        if self._pass < 0:
-            self._generator = torch.Generator().manual_seed(self.seed or 0)
-        for _ in range(self._pass, n_pass):
-            order = torch.randperm(len(self.data), generator=self._generator)
-        self._order = torch.split(order, self.schedule.batch_size)
-        self._pass = n_pass
+            return self.data.take(slice(step * size, (step + 1) * size))
+        if self._order is None:
+            self._order = order_of(self.data, size, self.seed)
+        return self._order.batch(n_pass, step)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the seed and the number of batches that have been handed out."""
@@ -161,7 +146,7 @@ class Batches:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue after the batches that had been handed out."""
         self.seed, self.position = state["seed"], state["position"]
-        self._pass = -1
+        self._order = None
 
 
 class MemberBatches(Batches):

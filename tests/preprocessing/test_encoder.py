@@ -407,7 +407,7 @@ def test_transform_refuses_other_columns():
         (np.array([[1j]]), ValueError, "Complex data not supported"),
         (sp.eye_array(3, format="csr"), TypeError, "Sparse data was passed"),
         (FITTED["n"], ValueError, "Expected 2D|Expected a 2-dimensional"),
-        ("table.parquet", ValueError, "Expected 2D|scalar"),
+        ("table.parquet", FileNotFoundError, "there is no file .table.parquet."),
     ],
 )
 def test_fit_refuses(X, error, message):

@@ -1,0 +1,25 @@
+"""Tables that are read in parts: files and plans of queries that may be larger than memory."""
+
+from ._open import as_source, is_lazy, opened
+from ._source import Source, Table, as_frame
+from ._store import Store, folder_for
+from ._text import MISSING_TEXTS, numbers_of_texts, without_missing_texts
+from ._values import count_values, merged_values, n_entries, values_by_file
+
+__all__ = [
+    "MISSING_TEXTS",
+    "Source",
+    "Store",
+    "Table",
+    "as_frame",
+    "as_source",
+    "count_values",
+    "folder_for",
+    "is_lazy",
+    "merged_values",
+    "n_entries",
+    "numbers_of_texts",
+    "opened",
+    "values_by_file",
+    "without_missing_texts",
+]
