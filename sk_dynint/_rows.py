@@ -158,7 +158,9 @@ class Rows(NamedTuple):
             data = encode(self.X, encoder)
         if isinstance(self.X, Source):
             data.window = WINDOW_BYTES // data.indices[:1].nbytes
-        weight = self.weights() * class_weight[self.target.astype(int)]
+        weight = self.weight
+        if weight is not None or (class_weight != 1).any():
+            weight = self.weights() * class_weight[self.target.astype(int)]
         return data.with_target(self.target, weight)
 
     def fit_transform(self, encoder: Any) -> Any:
@@ -168,7 +170,7 @@ class Rows(NamedTuple):
 
     def weights(self) -> NDArray[np.float64]:
         """Return the weights; rows without weights have weight 1."""
-        return np.ones(len(self.target)) if self.weight is None else self.weight
+        return np.broadcast_to(1.0, len(self.target)) if self.weight is None else self.weight
 
 
 def plain_labels(y: Any) -> NDArray[Any]:

@@ -50,6 +50,10 @@ def check_frame(estimator: BaseEstimator, X: Any, *, reset: bool) -> pd.DataFram
 
 def check_source(estimator: BaseEstimator, source: Source) -> None:
     """Give the estimator the number and the names of the columns of a table read in parts."""
+    if not len(source):
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape={source.shape}) while a minimum of 1 is required."
+        )
     estimator.n_features_in_ = len(source.columns)
     estimator.feature_names_in_ = np.array(source.columns, dtype=object)
     estimator._labels_in = None

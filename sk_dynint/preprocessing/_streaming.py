@@ -24,6 +24,7 @@ from sk_dynint.sources import (
     merged_values,
     n_entries,
     numbers_of_texts,
+    release_memory,
     values_by_file,
     without_missing_texts,
 )
@@ -157,15 +158,18 @@ def fit_fields(
         Keeps the counts.
     """
     reader = Reader.of(encoder, source)
-    schema = source.head().schema
     store.check_space(len(source) * len(source.columns) * 4, "counting and encoding these rows")
     count_values(source, weight, store, _refuse_infinite)
     files, limits = store.counts(), encoder._limits()
-    binnings = resolve_binning(encoder.binning, source_columns(source), [False] * len(schema))
+    binnings = resolve_binning(
+        encoder.binning, source_columns(source), [False] * len(reader.labels)
+    )
     fields, all_counts = [], []
     for j, binning in enumerate(binnings):
         share = 1.0
-        if weight is None and reader.may_be_sampled(j, schema.field(j).type, files):
+        if weight is None and reader.may_be_sampled(
+            j, source.schema.field(reader.labels[j]).type, files
+        ):
             share = min(SAMPLE_ROWS / len(source), 1.0)
         column, counted = reader.merged(j, files, share)
         (is_categorical,) = resolve_categorical("from_dtype", [column])
@@ -287,6 +291,7 @@ def _encode(
             elif matrix is not None:
                 matrix[end : end + len(indices)] = indices
             end += len(indices)
+    release_memory()
     return matrix if store is None else store.encoded(*shape)  # type: ignore[return-value]
 
 

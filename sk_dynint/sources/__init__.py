@@ -4,7 +4,7 @@ from ._open import as_source, is_lazy, opened
 from ._source import Source, Table, as_frame
 from ._store import Store, folder_for
 from ._text import MISSING_TEXTS, numbers_of_texts, without_missing_texts
-from ._values import count_values, merged_values, n_entries, values_by_file
+from ._values import count_values, merged_values, n_entries, release_memory, values_by_file
 
 __all__ = [
     "MISSING_TEXTS",
@@ -20,6 +20,7 @@ __all__ = [
     "n_entries",
     "numbers_of_texts",
     "opened",
+    "release_memory",
     "values_by_file",
     "without_missing_texts",
 ]

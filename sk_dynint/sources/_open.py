@@ -53,7 +53,7 @@ def as_source(X: Any) -> Source:
             "tables that are read in parts need polars and pyarrow: pip install 'sk-dynint[polars]'"
         ) from error
     if _is_lazy_frame(X):
-        return Source([FramePart(X)], X.collect_schema().names())
+        return Source([FramePart(X)], X.clear().collect().to_arrow().schema)
     if isinstance(X, str | os.PathLike):
         return _of_files(_files(X))
     return _of_dataset(X, is_text=_is_text(X))
@@ -193,7 +193,7 @@ def _of_dataset(dataset: Any, *, is_text: bool, unites: bool = False) -> Source:
     described = json.dumps([str(schema), list(map(_stamp, fragments)), is_text])
     return Source(
         parts,
-        schema.names,
+        schema,
         is_text=is_text,
         categories=_categories(schema),
         fingerprint=hashlib.blake2b(described.encode(), digest_size=16).hexdigest(),

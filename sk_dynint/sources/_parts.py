@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-BATCH_ROWS = 2**17
+BATCH_ROWS = 2**16
 """Rows that are read at once, at most."""
 
 Table = Any

@@ -23,8 +23,8 @@ class Source:
     ----------
     parts : sequence of Part
         Where the rows are.
-    columns : sequence of str
-        Names of the columns.
+    schema : pyarrow.Schema
+        Names and types of the columns.
     is_text : bool, default=False
         Whether all cells are strings, as they are written in a text file.
     categories : collection of str, default=()
@@ -41,14 +41,15 @@ class Source:
     def __init__(
         self,
         parts: Sequence[Part],
-        columns: Sequence[str],
+        schema: Any,
         *,
         is_text: bool = False,
         categories: Collection[str] = (),
         fingerprint: str = "",
     ) -> None:
         self.parts = list(parts)
-        self.columns = list(columns)
+        self.columns = list(schema.names)
+        self.schema = schema
         self.is_text = is_text
         self.categories = frozenset(categories)
         self.fingerprint = fingerprint
@@ -139,20 +140,14 @@ class Source:
                     f"{part.name} had {end - begin:,} rows at first, and {place - begin:,} now"
                 )
 
-    def head(self) -> Table:
-        """Return the first rows, up to as many as are read at once."""
-        for _, table in self.tables():
-            return table
-        raise ValueError(
-            f"Found array with 0 sample(s) (shape={self.shape}) while a minimum of 1 is required."
-        )
-
     def frame(self, columns: Sequence[str]) -> Any:
         """Return all rows of some columns as a polars frame."""
         import polars as pl
 
         frames = [as_frame(table) for _, table in self.select(columns).tables()]
-        return pl.concat(frames).rechunk() if frames else pl.DataFrame(schema=list(columns))
+        if not frames:
+            raise ValueError("Found array with 0 sample(s): the table has no rows.")
+        return pl.concat(frames).rechunk()
 
     def _compare(self, name: str, table: Table, rows: slice) -> None:
         """Compare the column that was read before with what is read now."""

@@ -37,18 +37,20 @@ def count_values(
         Is shown each table, with the name of its part, and may refuse it.
     """
     end = store.n_counted()
-    found: list[list[Any]] = []
+    sums: list[Any] = []
     n_rows = 0
     for name, table in source.tables(end):
         check(name, table)
         frame = plain_frame(table)
         rows = slice(end + n_rows, end + n_rows + len(frame))
         n_rows += len(frame)
-        found.append(_counts(frame, None if weight is None else weight[rows]))
+        found = _counts(frame, None if weight is None else weight[rows])
+        sums = _added(sums, found) if sums else found
         if n_rows >= CHUNK_ROWS or rows.stop == len(source):
             end += n_rows
-            store.keep_counts(_in_one_row(found), end)
-            found, n_rows = [], 0
+            store.keep_counts(_in_one_row(sums), end)
+            sums, n_rows = [], 0
+    release_memory()
 
 
 def plain_frame(table: Table) -> Any:
@@ -80,20 +82,29 @@ def _counts(frame: Any, weight: NDArray[np.float64] | None) -> list[Any]:
     return pl.collect_all(counted)
 
 
-def _in_one_row(found: Sequence[Sequence[Any]]) -> Any:
-    """Return the sum of counts, as lists in one row."""
+def _added(sums: Sequence[Any], found: Sequence[Any]) -> list[Any]:
+    """Return the sums of two frames of counts for each column."""
     import polars as pl
 
-    sums = pl.collect_all(
-        [
-            pl.concat(each, how="vertical_relaxed").lazy().group_by("v").agg(pl.col("n").sum())
-            for each in zip(*found, strict=True)
-        ]
-    )
+    pairs = (pl.concat(pair, how="vertical_relaxed") for pair in zip(sums, found, strict=True))
+    return pl.collect_all([p.lazy().group_by("v").agg(pl.col("n").sum()) for p in pairs])
+
+
+def _in_one_row(sums: Sequence[Any]) -> Any:
+    """Return counts as lists in one row."""
+    import polars as pl
+
     lists: dict[str, Any] = {}
     for j, each in enumerate(sums):
         lists |= {f"v{j}": each["v"].implode(), f"n{j}": each["n"].implode()}
     return pl.DataFrame(lists)
+
+
+def release_memory() -> None:
+    """Give back what Arrow keeps of the memory that it had."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
 
 
 def merged_values(

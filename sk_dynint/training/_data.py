@@ -101,9 +101,10 @@ class EncodedData:
         target, weight = (None if t is None else t[rows] for t in (self.target, self.weight))
         return self._replaced(self.indices[rows], target, weight)
 
-    def with_target(self, target: ArrayLike, weight: ArrayLike) -> EncodedData:
+    def with_target(self, target: ArrayLike, weight: ArrayLike | None) -> EncodedData:
         """Return the same rows with targets and weights."""
-        return self._replaced(self.indices, _array(target), _array(weight))
+        weight = None if weight is None else _array(weight)
+        return self._replaced(self.indices, _array(target), weight)
 
     def sorted(self) -> EncodedData:
         """Return the rows in an order that does not depend on the present one."""
@@ -117,7 +118,7 @@ class EncodedData:
 
     def weights(self) -> NDArray[np.floating]:
         """Return the weights; rows without weights have weight 1."""
-        return np.ones(len(self)) if self.weight is None else self.weight
+        return np.broadcast_to(1.0, len(self)) if self.weight is None else self.weight
 
     @lazy_property
     def batch(self) -> Batch:

@@ -145,7 +145,8 @@ def test_any_cells_in_any_parts(rows, named, size):
         strict=False,
     )
     options = {"categorical_features": sorted(named), "min_count": 2}
-    source = Source([Rows(frame[i : i + size]) for i in range(0, len(frame), size)], frame.columns)
+    parts = [Rows(frame[i : i + size]) for i in range(0, len(frame), size)]
+    source = Source(parts, frame.to_arrow().schema)
     encoder, expected = FieldEncoder(**options), FieldEncoder(**options)
     assert np.array_equal(encoder.fit_transform(source), expected.fit_transform(frame))
     assert encoder.equals(expected)
