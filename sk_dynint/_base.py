@@ -28,11 +28,13 @@ from sk_dynint._warnings import warnings_ignored
 from sk_dynint.optim import FALLBACK, OPTIMIZER_DEFAULTS, OPTIMIZERS, OptimizerPolicy
 from sk_dynint.preprocessing import FieldEncoder, unfrozen, unseen_rates
 from sk_dynint.training import (
+    MANY_ROWS,
     CTRNet,
     EncodedData,
     MemberData,
     check_callbacks,
     number_of_members,
+    stage,
 )
 
 
@@ -282,7 +284,9 @@ class BaseCTRClassifier(TrainingMixin, NetMixin, ClassifierMixin, BaseEstimator)
         class_weight = rows.class_weight(self.class_weight, self.classes_)
         if fit:
             self.encoder_, self.crosses_ = encoder_with_crosses(self, rows, valid)
-        data = rows.encoded(self.encoder_, class_weight, fit=fit)
+        n = len(rows.target)
+        with stage(f"fit: encoding {n:,} rows", self.verbose and n >= MANY_ROWS):
+            data = rows.encoded(self.encoder_, class_weight, fit=fit)
         return data, valid and valid.encoded(self.encoder_, class_weight, fit=False)
 
     def _new_net(
@@ -341,8 +345,10 @@ class BaseCTRClassifier(TrainingMixin, NetMixin, ClassifierMixin, BaseEstimator)
             the probabilities.
         """
         check_is_fitted(self)
-        rows = encode(check_columns(self, X, reset=False), self.encoder_)
-        logits = self.net_.logits(rows.indices).cpu().numpy().astype(np.float64)
+        X = check_columns(self, X, reset=False)
+        with stage(f"predict: {len(X):,} rows", self.verbose and len(X) >= MANY_ROWS):
+            rows = encode(X, self.encoder_)
+            logits = self.net_.logits(rows.indices).cpu().numpy().astype(np.float64)
         return logits + self._logit_shift
 
     def predict_proba(self, X: Any) -> np.ndarray:

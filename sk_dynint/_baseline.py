@@ -254,7 +254,9 @@ class BaselineClassifier(BaseCTRClassifier):
         Split, initial weights, order of rows and dropout.  With an int, two fits on the same
         machine agree to the bit; the global generators are left alone.
     verbose : int, default=0
-        1 shows a line of progress with the last and the best score, and at its end what was kept.
+        1 shows a line of progress with the last and the best score, and at its end what was kept;
+        and what else takes seconds: looking for crosses, many rows to encode or to predict, files
+        of ONNX.
 
     Attributes
     ----------

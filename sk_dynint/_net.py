@@ -21,7 +21,7 @@ from sk_dynint._versioned import Versioned
 from sk_dynint._warnings import warn
 from sk_dynint.export import TableDtype, write_onnx
 from sk_dynint.optim import OptimizerPolicy, load_optimizer_state, optimizer_state
-from sk_dynint.training import CTRNet, parameter_names, to_arrays, to_tensors
+from sk_dynint.training import CTRNet, parameter_names, stage, to_arrays, to_tensors
 
 MakeBody = Callable[[int, int], Body]
 
@@ -44,6 +44,7 @@ class NetMixin(Versioned):
     precision: Any
     max_epochs: int
     device: Any
+    verbose: int
     _built_with: dict[str, Any]
 
     @property
@@ -217,15 +218,16 @@ class NetMixin(Versioned):
             raise ImportError(
                 'to_onnx needs onnx and onnxscript: pip install "sk-dynint[onnx]"'
             ) from error
-        write_onnx(
-            path,
-            self.net_.module_,
-            self.encoder_,
-            self.classes_,
-            shift=self._logit_shift,
-            raw_inputs=raw_inputs,
-            table_dtype=table_dtype,
-        )
+        with stage(f"to_onnx: writing {os.fspath(path)}", self.verbose):
+            write_onnx(
+                path,
+                self.net_.module_,
+                self.encoder_,
+                self.classes_,
+                shift=self._logit_shift,
+                raw_inputs=raw_inputs,
+                table_dtype=table_dtype,
+            )
 
     def _content(self, training_state: bool) -> dict[str, Any]:
         """Return what is saved."""
