@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from time import perf_counter
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from sk_dynint._body import Body
 from sk_dynint._continuing import check_unchanged, fixed_parameters, unchanged_on_failure
 from sk_dynint._crosses import encoder_with_crosses
+from sk_dynint._display import DisplayMixin, Summary
 from sk_dynint._loss import Loss, loss_for
 from sk_dynint._names import check_names, checked_params, refuse_arguments, warn_of_ignored
 from sk_dynint._net import NetMixin
@@ -22,6 +24,7 @@ from sk_dynint._parameters import CONSTRAINTS
 from sk_dynint._process import draw_seed, no_fork, resolve_device, seeded
 from sk_dynint._rows import Rows, check_columns, encode
 from sk_dynint._shared import knots_by_scale
+from sk_dynint._summary import fit_summary
 from sk_dynint._training import TrainingMixin
 from sk_dynint._validation import warn_of_order
 from sk_dynint._warnings import warnings_ignored
@@ -38,7 +41,7 @@ from sk_dynint.training import (
 )
 
 
-class BaseCTRClassifier(TrainingMixin, NetMixin, ClassifierMixin, BaseEstimator):
+class BaseCTRClassifier(DisplayMixin, TrainingMixin, NetMixin, ClassifierMixin, BaseEstimator):
     """Holds an encoder and a skorch net; a subclass says which body the net has.
 
     Subclasses define ``__init__``, extend ``_parameter_constraints`` and implement
@@ -121,6 +124,7 @@ class BaseCTRClassifier(TrainingMixin, NetMixin, ClassifierMixin, BaseEstimator)
         FileExistsError
             If `checkpoint` names that of a run that is not over, without `resume`.
         """
+        start = perf_counter()
         refuse_arguments(type(self), unknown)
         make_body = self._checked_body()
         warm = self.warm_start and hasattr(self, "net_")
@@ -154,6 +158,7 @@ class BaseCTRClassifier(TrainingMixin, NetMixin, ClassifierMixin, BaseEstimator)
             interrupt = self._train(
                 data, valid_data, random_state, routed=(X, y), checkpoint=checkpoint
             )
+            self.fit_seconds_ = perf_counter() - start
         if interrupt is not None:
             raise interrupt
         return self
@@ -183,6 +188,7 @@ class BaseCTRClassifier(TrainingMixin, NetMixin, ClassifierMixin, BaseEstimator)
         self : object
             The classifier.
         """
+        start = perf_counter()
         make_body = self._checked_body()
         if self.class_weight == "balanced":
             raise ValueError(
@@ -210,6 +216,7 @@ class BaseCTRClassifier(TrainingMixin, NetMixin, ClassifierMixin, BaseEstimator)
             else:
                 self._renew_options()
             interrupt = self._train(data, None, random_state, passes=1)
+            self.fit_seconds_ = perf_counter() - start
         if interrupt is not None:
             raise interrupt
         return self
@@ -446,6 +453,9 @@ class BaseCTRClassifier(TrainingMixin, NetMixin, ClassifierMixin, BaseEstimator)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "history_") and hasattr(self, "net_")
+
+    def _summary(self) -> Summary:
+        return fit_summary(self)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -228,6 +228,8 @@ class DynIntClassifier(BaseCTRClassifier):
         Step of the best evaluation, whose weights are kept; the last step without validation rows.
     best_score_ : float or None
         Its score, by `scoring`; None without validation rows.
+    fit_seconds_ : float
+        Seconds that the last call of `fit` or `partial_fit` took, encoding included.
     n_pruned_rows_ : int
         Rows of the table that are exactly zero.
     n_features_in_, feature_names_in_

@@ -20,6 +20,7 @@ from sklearn.utils.validation import (
 )
 
 from sk_dynint import _archive
+from sk_dynint._display import DisplayMixin
 from sk_dynint._versioned import Versioned
 
 from ._advice import MIN_ROWS, warn_of_identifiers, warn_of_useless_columns
@@ -40,7 +41,7 @@ from ._state import part_of, prefixed
 from ._target import Sample
 
 
-class FieldEncoder(Versioned, TransformerMixin, BaseEstimator):
+class FieldEncoder(DisplayMixin, Versioned, TransformerMixin, BaseEstimator):
     """Encode every column of a frame as a field of integer indices, and columns together.
 
     Index 0 is a rare or unseen level, 1 is a missing value, and from 2 on stand the levels that
