@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from time import perf_counter
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -14,7 +13,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from sk_dynint._body import Body
-from sk_dynint._continuing import check_unchanged, fixed_parameters, unchanged_on_failure
+from sk_dynint._continuing import check_unchanged, fixed_parameters, timed, unchanged_on_failure
 from sk_dynint._crosses import encoder_with_crosses
 from sk_dynint._display import DisplayMixin, Summary
 from sk_dynint._loss import Loss, loss_for
@@ -124,7 +123,6 @@ class BaseCTRClassifier(DisplayMixin, TrainingMixin, NetMixin, ClassifierMixin, 
         FileExistsError
             If `checkpoint` names that of a run that is not over, without `resume`.
         """
-        start = perf_counter()
         refuse_arguments(type(self), unknown)
         make_body = self._checked_body()
         warm = self.warm_start and hasattr(self, "net_")
@@ -140,7 +138,7 @@ class BaseCTRClassifier(DisplayMixin, TrainingMixin, NetMixin, ClassifierMixin, 
         checkpoint = self._open_checkpoint(random_state, resume=resume)
         if checkpoint is not None:
             random_state = checkpoint.random_state
-        with unchanged_on_failure(self, continues=warm):
+        with unchanged_on_failure(self, continues=warm), timed(self):
             classes = self.classes_ if warm else None
             groups = self.validation_column if groups is None else groups
             rows = self._check_rows(X, y, sample_weight, classes, groups, reset=not warm)
@@ -158,7 +156,6 @@ class BaseCTRClassifier(DisplayMixin, TrainingMixin, NetMixin, ClassifierMixin, 
             interrupt = self._train(
                 data, valid_data, random_state, routed=(X, y), checkpoint=checkpoint
             )
-            self.fit_seconds_ = perf_counter() - start
         if interrupt is not None:
             raise interrupt
         return self
@@ -188,7 +185,6 @@ class BaseCTRClassifier(DisplayMixin, TrainingMixin, NetMixin, ClassifierMixin, 
         self : object
             The classifier.
         """
-        start = perf_counter()
         make_body = self._checked_body()
         if self.class_weight == "balanced":
             raise ValueError(
@@ -206,7 +202,7 @@ class BaseCTRClassifier(DisplayMixin, TrainingMixin, NetMixin, ClassifierMixin, 
                 f"classes={classes!r} differ from those of the first call, {self.classes_.tolist()}"
             )
         random_state = check_random_state(self.random_state)
-        with unchanged_on_failure(self, continues=not first):
+        with unchanged_on_failure(self, continues=not first), timed(self):
             rows = self._check_rows(X, y, sample_weight, known, reset=first)
             if first:  # more rows will come
                 self.n_members_ = number_of_members(self.n_members)
@@ -216,7 +212,6 @@ class BaseCTRClassifier(DisplayMixin, TrainingMixin, NetMixin, ClassifierMixin, 
             else:
                 self._renew_options()
             interrupt = self._train(data, None, random_state, passes=1)
-            self.fit_seconds_ = perf_counter() - start
         if interrupt is not None:
             raise interrupt
         return self
