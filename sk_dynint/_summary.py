@@ -38,7 +38,8 @@ def fit_summary(classifier: Any) -> Summary:
     size = sum(p.nbytes for p in in_tables) / 1e6
     times = f"{len(parts)} × " if len(parts) > 1 else ""
     n_other = sum(p.numel() for p in module.parameters()) - sum(p.numel() for p in in_tables)
-    n_all, n_zero = len(parts) * n_rows, classifier.n_pruned_rows_
+    n_all = len(parts) * int(sum(encoder.cardinalities_))
+    n_zero = classifier.n_pruned_rows_
     summary += [
         ("embedding table", f"{times}{n_rows:,} rows × {dim}, {size:,.{_digits(size)}f} MB"),
         ("rows that are zero", f"{n_zero:,} ({n_zero / n_all:.0%})"),

@@ -27,6 +27,7 @@ FLOORS = {
     "_plotting": 0,
     "_packing": 0,
     "_archive": 1,
+    "_compacting": 1,
     # Leaves.
     "_shared": 0,
     "_pooling": 0,
