@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -13,8 +14,9 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from sk_dynint._body import Body
-from sk_dynint._continuing import check_unchanged, fixed_parameters, unchanged_on_failure
+from sk_dynint._continuing import check_unchanged, fixed_parameters, timed, unchanged_on_failure
 from sk_dynint._crosses import encoder_with_crosses
+from sk_dynint._display import DisplayMixin, Summary
 from sk_dynint._lazy import LazyMixin
 from sk_dynint._loss import Loss, loss_for
 from sk_dynint._names import check_names, checked_params, refuse_arguments, warn_of_ignored
@@ -23,6 +25,7 @@ from sk_dynint._parameters import CONSTRAINTS
 from sk_dynint._process import draw_seed, no_fork, resolve_device, seeded
 from sk_dynint._rows import Rows, check_columns, encode
 from sk_dynint._shared import knots_by_scale
+from sk_dynint._summary import fit_summary
 from sk_dynint._training import TrainingMixin
 from sk_dynint._validation import warn_of_order
 from sk_dynint._warnings import warnings_ignored
@@ -30,15 +33,19 @@ from sk_dynint.optim import FALLBACK, OPTIMIZER_DEFAULTS, OPTIMIZERS, OptimizerP
 from sk_dynint.preprocessing import FieldEncoder, unfrozen, unseen_rates
 from sk_dynint.sources import as_source, is_lazy, opened
 from sk_dynint.training import (
+    MANY_ROWS,
     CTRNet,
     EncodedData,
     MemberData,
     check_callbacks,
     number_of_members,
+    stage,
 )
 
 
-class BaseCTRClassifier(TrainingMixin, LazyMixin, NetMixin, ClassifierMixin, BaseEstimator):
+class BaseCTRClassifier(
+    DisplayMixin, TrainingMixin, LazyMixin, NetMixin, ClassifierMixin, BaseEstimator
+):
     """Holds an encoder and a skorch net; a subclass says which body the net has.
 
     Subclasses define ``__init__``, extend ``_parameter_constraints`` and implement
@@ -140,7 +147,7 @@ class BaseCTRClassifier(TrainingMixin, LazyMixin, NetMixin, ClassifierMixin, Bas
         checkpoint = self._open_checkpoint(random_state, resume=resume)
         if checkpoint is not None:
             random_state = checkpoint.random_state
-        with self._opened(X, X_val) as (table, table_val), unchanged_on_failure(self, warm):
+        with self._learning(X, X_val, continues=warm) as (table, table_val):
             classes = self.classes_ if warm else None
             groups = self.validation_column if groups is None else groups
             rows = self._check_rows(table, y, sample_weight, classes, groups, reset=not warm)
@@ -204,7 +211,7 @@ class BaseCTRClassifier(TrainingMixin, LazyMixin, NetMixin, ClassifierMixin, Bas
                 f"classes={classes!r} differ from those of the first call, {self.classes_.tolist()}"
             )
         random_state = check_random_state(self.random_state)
-        with self._opened(X) as (table,), unchanged_on_failure(self, not first):
+        with self._learning(X, continues=not first) as (table,):
             rows = self._check_rows(table, y, sample_weight, known, reset=first)
             if first:  # more rows will come
                 self.n_members_ = number_of_members(self.n_members)
@@ -217,6 +224,12 @@ class BaseCTRClassifier(TrainingMixin, LazyMixin, NetMixin, ClassifierMixin, Bas
         if interrupt is not None:
             raise interrupt
         return self
+
+    @contextmanager
+    def _learning(self, *tables: Any, continues: bool) -> Iterator[list[Any]]:
+        """Context for learning from tables, which are opened; a failure leaves all as it was."""
+        with self._opened(*tables) as opened, unchanged_on_failure(self, continues), timed(self):
+            yield opened
 
     def check_params(self) -> None:
         """Raise what `fit` would raise about parameters, without data.
@@ -290,7 +303,9 @@ class BaseCTRClassifier(TrainingMixin, LazyMixin, NetMixin, ClassifierMixin, Bas
         class_weight = rows.class_weight(self.class_weight, self.classes_)
         if fit:
             self.encoder_, self.crosses_ = encoder_with_crosses(self, rows, valid)
-        data = rows.encoded(self.encoder_, class_weight, fit=fit)
+        n = len(rows.target)
+        with stage(f"fit: encoding {n:,} rows", self.verbose and n >= MANY_ROWS):
+            data = rows.encoded(self.encoder_, class_weight, fit=fit)
         return data, valid and valid.encoded(self.encoder_, class_weight, fit=False)
 
     def _new_net(
@@ -351,7 +366,9 @@ class BaseCTRClassifier(TrainingMixin, LazyMixin, NetMixin, ClassifierMixin, Bas
         check_is_fitted(self)
         if is_lazy(X):
             return np.concatenate([each for _, each in self._predicted_parts(as_source(X))])
-        return self._logits(encode(check_columns(self, X, reset=False), self.encoder_).indices)
+        X = check_columns(self, X, reset=False)
+        with stage(f"predict: {len(X):,} rows", self.verbose and len(X) >= MANY_ROWS):
+            return self._logits(encode(X, self.encoder_).indices)
 
     def _logits(self, indices: Any) -> np.ndarray:
         """Return the logits of field indices."""
@@ -453,6 +470,9 @@ class BaseCTRClassifier(TrainingMixin, LazyMixin, NetMixin, ClassifierMixin, Bas
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "history_") and hasattr(self, "net_")
+
+    def _summary(self) -> Summary:
+        return fit_summary(self)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

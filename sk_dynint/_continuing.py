@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,14 @@ def unchanged_on_failure(estimator: Any, continues: bool) -> Iterator[None]:
             with safe_threads():
                 estimator.net_.restore(snapshot)
         raise
+
+
+@contextmanager
+def timed(estimator: Any) -> Iterator[None]:
+    """Context that notes how long it lasted as `fit_seconds_`."""
+    start = perf_counter()
+    yield
+    estimator.fit_seconds_ = perf_counter() - start
 
 
 def fixed_parameters(estimator: BaseEstimator) -> dict[str, Any]:

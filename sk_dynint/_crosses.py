@@ -13,7 +13,7 @@ from sk_dynint._rows import Rows, encoder_for
 from sk_dynint._warnings import warnings_ignored
 from sk_dynint.preprocessing import FieldEncoder, find_crosses, unfrozen
 from sk_dynint.sources import Source
-from sk_dynint.training import EncodedData
+from sk_dynint.training import EncodedData, stage
 
 MIN_ROWS = 1000
 """With fewer rows, ``crosses="auto"`` chooses none."""
@@ -48,10 +48,13 @@ def encoder_with_crosses(
         return encoder, _given(encoder)
     if isinstance(rows.X, Source):
         rows, valid = _sampled(rows), valid and _sampled(valid)
-    chosen = _chosen(rows, valid, encoder)
+    tells = estimator.verbose and len(rows.target) >= MIN_ROWS
+    with stage("fit: looking for crosses", tells):
+        chosen = _chosen(rows, valid, encoder)
     if chosen["kept"].any():
         crosses = chosen.loc[chosen["kept"].astype(bool), "columns"].tolist()
-        losses = _losses(estimator, rows, valid, crosses)
+        with stage(f"fit: confirming {len(crosses)} crosses", tells):
+            losses = _losses(estimator, rows, valid, crosses)
         chosen.attrs["logloss"] = losses
         if losses["with"] < losses["without"]:
             encoder.set_params(crosses=crosses)

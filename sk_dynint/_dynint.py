@@ -202,7 +202,9 @@ class DynIntClassifier(BaseCTRClassifier):
         Split, initial weights, order of rows and dropout.  With an int, two fits on the same
         machine agree to the bit; the global generators are left alone.
     verbose : int, default=0
-        1 shows a line of progress with the last and the best score, and at its end what was kept.
+        1 shows a line of progress with the last and the best score, and at its end what was kept;
+        and what else takes seconds: looking for crosses, many rows to encode or to predict, files
+        of ONNX.
 
     Attributes
     ----------
@@ -230,6 +232,8 @@ class DynIntClassifier(BaseCTRClassifier):
         Step of the best evaluation, whose weights are kept; the last step without validation rows.
     best_score_ : float or None
         Its score, by `scoring`; None without validation rows.
+    fit_seconds_ : float
+        Seconds that the last call of `fit` or `partial_fit` took, encoding included.
     n_pruned_rows_ : int
         Rows of the table that are exactly zero.
     n_features_in_, feature_names_in_

@@ -36,6 +36,9 @@ class FieldEmbedding(nn.Module):
     slots : sequence of int, default=None
         Field of each column of ``X``, if fields can have several, whose mean is taken: see
         :class:`MeanPooling`.  None: each has one.
+    n_rows : int, default=None
+        Rows of a compact table, in which indices can share a row; it cannot be trained.  None: a
+        row for each index.
 
     Notes
     -----
@@ -43,6 +46,7 @@ class FieldEmbedding(nn.Module):
     """
 
     offsets: Tensor  # first row of the field of each column
+    places: Tensor | None  # (rows of the whole table,) int32, row of a compact table
 
     def __init__(
         self,
@@ -54,6 +58,7 @@ class FieldEmbedding(nn.Module):
         sparse: bool = True,
         shared: Shared | None = None,
         slots: Sequence[int] | None = None,
+        n_rows: int | None = None,
     ) -> None:
         super().__init__()
         sizes = torch.as_tensor(cardinalities, dtype=torch.int64)
@@ -66,7 +71,10 @@ class FieldEmbedding(nn.Module):
         self.oov = oov
         self.sparse = sparse
         std = embedding_dim**-0.5 if init_std is None else init_std
-        self.weight = nn.Parameter(std * torch.randn(int(sizes.sum()), embedding_dim))
+        n = int(sizes.sum())
+        places = None if n_rows is None else torch.zeros(n, dtype=torch.int32)
+        self.register_buffer("places", places)
+        self.weight = nn.Parameter(std * torch.randn(n_rows or n, embedding_dim))
         shared = shared or Shared()
         self.numeric = shared.numeric(cardinalities, embedding_dim, std)
         self.frequency = shared.frequency(cardinalities, embedding_dim, std, slots)
@@ -81,7 +89,8 @@ class FieldEmbedding(nn.Module):
         rows = (X if self.pooling is None else X.clamp_min(0)) + self.offsets
         if self.sparse and torch.is_grad_enabled():
             rows = rows.long()  # sparse gradients support int64 indices only
-        embedding = functional.embedding(rows, self.weight, sparse=self.sparse)
+        stored = rows if self.places is None else self.places[rows].to(rows.dtype)
+        embedding = functional.embedding(stored, self.weight, sparse=self.sparse)
         for module in self.added:
             embedding.index_add_(1, module.columns, module(rows))
         if self.oov == "zero":
@@ -91,7 +100,8 @@ class FieldEmbedding(nn.Module):
     @torch.no_grad()
     def folded(self) -> Tensor:
         """Return one table of the vectors that indices end up with, (rows of the table, D)."""
-        table = self.weight.detach().clone()
+        table = self.weight.detach()
+        table = table.clone() if self.places is None else table[self.places.long()]
         for module in self.added:
             table += module.of_all_rows()
         if self.oov == "zero":
@@ -102,6 +112,8 @@ class FieldEmbedding(nn.Module):
     @torch.no_grad()
     def set_gradient(self, rows: Tensor, values: Tensor) -> None:
         """Set the gradient of the table: `values` in distinct, rising `rows`, zero elsewhere."""
+        if self.places is not None:
+            raise RuntimeError("a compact table cannot be trained")
         if self.oov == "zero":
             values.masked_fill_(self._constant(rows), 0)
         for module in self.added:
@@ -121,9 +133,15 @@ class FieldEmbedding(nn.Module):
         """Tell which rows belong to index 0 or 1 of a field, (n, 1)."""
         return torch.isin(rows, torch.cat([self.offsets, self.offsets + 1])).unsqueeze(1)
 
+    @torch.no_grad()
+    def zero_rows(self) -> Tensor:
+        """Tell which indices have a row that is exactly zero: pruned by group lasso."""
+        zero = (self.weight == 0).all(1)
+        return zero if self.places is None else zero[self.places.long()]
+
     def n_zero_rows(self) -> int:
-        """Count the rows that are exactly zero: pruned by group lasso."""
-        return int((self.weight == 0).all(1).sum())
+        """Count them."""
+        return int(self.zero_rows().sum())
 
 
 class ClassBodies(Body):
@@ -176,6 +194,8 @@ class CTRModule(nn.Module):
     base_logit : float or array-like of shape (C,), default=0.0
         Initial bias, see ``base_logit`` of the losses.  An array asks for a logit, with a body of
         its own, for each of its entries.
+    table_rows : (int or None, int or None), default=(None, None)
+        `n_rows` of the embedding table and of the first-order weights.
     **options
         See :class:`FieldEmbedding`.
 
@@ -195,19 +215,22 @@ class CTRModule(nn.Module):
         *,
         base_logit: float | Sequence[float] = 0.0,
         init_std: float | None = None,
+        table_rows: tuple[int | None, int | None] = (None, None),
         **options: Any,
     ) -> None:
         super().__init__()
         table = partial(FieldEmbedding, cardinalities, **options)
-        self.embedding = table(embedding_dim=embedding_dim, init_std=init_std)
+        main = partial(table, init_std=init_std, n_rows=table_rows[0])
+        self.embedding = main(embedding_dim=embedding_dim)
         bias = torch.tensor(base_logit, dtype=torch.get_default_dtype())
         sizes = len(cardinalities), embedding_dim
         self.body = ClassBodies(make_body(*sizes) for _ in bias) if bias.ndim else make_body(*sizes)
         if bias.ndim and not self.body.shared_table:
-            self.embedding = table(embedding_dim=embedding_dim * len(bias), init_std=init_std)
+            self.embedding = main(embedding_dim=embedding_dim * len(bias))
         self.first_order = None
         if self.body.first_order:
-            self.first_order = table(embedding_dim=bias.numel(), init_std=0.0)
+            first = table(embedding_dim=bias.numel(), init_std=0.0, n_rows=table_rows[1])
+            self.first_order = first
         self.bias = nn.Parameter(bias)
 
     def forward(self, X: Tensor) -> Tensor:

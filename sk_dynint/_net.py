@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sk_dynint import _archive
 from sk_dynint._body import Body
+from sk_dynint._compacting import Compaction, compacted, table_rows
 from sk_dynint._loss import Loss
 from sk_dynint._packing import ArchiveError
 from sk_dynint._process import resolve_device
@@ -21,7 +22,7 @@ from sk_dynint._versioned import Versioned
 from sk_dynint._warnings import warn
 from sk_dynint.export import TableDtype, write_onnx
 from sk_dynint.optim import OptimizerPolicy, load_optimizer_state, optimizer_state
-from sk_dynint.training import CTRNet, parameter_names, to_arrays, to_tensors
+from sk_dynint.training import CTRNet, parameter_names, stage, to_arrays, to_tensors
 
 MakeBody = Callable[[int, int], Body]
 
@@ -44,6 +45,7 @@ class NetMixin(Versioned):
     precision: Any
     max_epochs: int
     device: Any
+    verbose: int
     _built_with: dict[str, Any]
 
     @property
@@ -66,9 +68,16 @@ class NetMixin(Versioned):
         raise NotImplementedError
 
     def _make_net(
-        self, make_body: MakeBody, base_logit: Any, n_rows: int, seed: int, *, exact: bool = False
+        self,
+        make_body: MakeBody,
+        base_logit: Any,
+        n_rows: int,
+        seed: int,
+        *,
+        exact: bool = False,
+        **options: Any,
     ) -> CTRNet:
-        """Build the module and its optimizer; `exact` asks for float64."""
+        """Build the module, which has further `options`, and its optimizer; `exact`: float64."""
         module_options = {
             **table_options(self.encoder_, self.n_knots, self.popularity),
             "embedding_dim": self._embedding_dim(),
@@ -76,6 +85,7 @@ class NetMixin(Versioned):
             "base_logit": base_logit,
             "init_std": self._init_std(),
             "oov": self.oov,
+            **options,
         }
         return CTRNet.built(
             module_options,
@@ -95,8 +105,9 @@ class NetMixin(Versioned):
         """Give the present options to the net of an earlier call."""
         if not self.net_.can_continue_:
             raise ValueError(
-                f"this {type(self).__name__} was saved without the state of its optimizer, so that "
-                "it cannot be trained on; save it with training_state=True, or fit a clone"
+                f"this {type(self).__name__} is compact, or was saved without the state of its "
+                "optimizer, so that it cannot be trained on; take a copy that is not compact, save "
+                "with training_state=True, or fit a clone"
             )
         self.net_.renew(
             self._optimizer_policy(),
@@ -138,12 +149,60 @@ class NetMixin(Versioned):
         check_is_fitted(self)
         if training_state and not self.net_.can_continue_:
             raise ValueError(
-                f"this {type(self).__name__} has no state of its optimizer: it was saved without"
+                f"this {type(self).__name__} has no state of its optimizer: it was saved without, "
+                "or is compact"
             )
         for name in NOT_SAVED:
             if (value := getattr(self, name)) is not None and not isinstance(value, int):
                 warn(f"{name}={value!r} is not saved: the loaded classifier has {name}=None")
         _archive.write(path, type(self).__name__, self._content(training_state))
+
+    def compact(self) -> Compaction:
+        """Let all rows of the table that are exactly zero share one, for prediction only.
+
+        FTRL's group lasso, ``embedding_optimizer_params={"l1": 1.0, "group": True}``, makes the
+        rows of levels that do not help exactly zero, most with a small `embedding_init_std`.
+        Predictions stay the same to the bit.  Each index keeps its meaning, and the number of its
+        row (4 bytes) takes the place of the row; levels, crosses, `unseen_rate` and explanations
+        are as before, and an ONNX file has all rows.
+
+        The state of the optimizer, about twice the table, goes too: `partial_fit` and a warm start
+        need a copy that is not compact.  (`fit` without warm start begins anew.)
+
+        Rows that training never touched, such as that of missing values where there were none, have
+        their initial values, which are not zero; they stay, as predictions may need them.  A table
+        that would not be smaller stays as it is, as first-order weights of two classes do.  If none
+        would, nothing changes.
+
+        Returns
+        -------
+        Compaction
+            `n_rows_before`, `n_rows_after`, `n_bytes_before` and `n_bytes_after` of the tables.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sk_dynint import DynIntClassifier
+        >>> rng = np.random.default_rng(0)
+        >>> X = np.column_stack([rng.integers(0, 9, 2000), rng.integers(0, 600, 2000)]).astype(str)
+        >>> y = X[:, 0] > "4"
+        >>> options = {"crosses": None, "n_members": 1, "max_epochs": 4, "random_state": 0}
+        >>> l1 = {"l1": 1.0, "group": True}
+        >>> sparse = {"embedding_optimizer_params": l1, "embedding_init_std": 0.001}
+        >>> model = DynIntClassifier(**sparse, **options).fit(X, y)
+        >>> before = model.predict_proba(X)
+        >>> report = model.compact()
+        >>> report.n_rows_after < report.n_rows_before
+        True
+        >>> np.array_equal(model.predict_proba(X), before)
+        True
+        """
+        check_is_fitted(self)
+        content = self._content(training_state=False)
+        content["net"]["weights"], report = compacted(content["net"]["weights"])
+        if report.n_rows_after < report.n_rows_before:
+            self.net_ = type(self)._restored(content).net_
+        return report
 
     def to_onnx(
         self,
@@ -217,15 +276,16 @@ class NetMixin(Versioned):
             raise ImportError(
                 'to_onnx needs onnx and onnxscript: pip install "sk-dynint[onnx]"'
             ) from error
-        write_onnx(
-            path,
-            self.net_.module_,
-            self.encoder_,
-            self.classes_,
-            shift=self._logit_shift,
-            raw_inputs=raw_inputs,
-            table_dtype=table_dtype,
-        )
+        with stage(f"to_onnx: writing {os.fspath(path)}", self.verbose):
+            write_onnx(
+                path,
+                self.net_.module_,
+                self.encoder_,
+                self.classes_,
+                shift=self._logit_shift,
+                raw_inputs=raw_inputs,
+                table_dtype=table_dtype,
+            )
 
     def _content(self, training_state: bool) -> dict[str, Any]:
         """Return what is saved."""
@@ -260,8 +320,11 @@ class NetMixin(Versioned):
         make_body = made._checked_body()
         n_classes = len(made.classes_)
         base = 0.0 if n_classes == 2 else [0.0] * n_classes
-        made._check_size(make_body, np.size(base), sum(value.size for value in weights.values()))
-        made.net_ = made._make_net(make_body, base, net["batch_size"], 0, exact=exact)
+        n_rows = table_rows(weights)
+        n_weights = sum(value.size for value in weights.values())
+        made._check_size(make_body, np.size(base), n_weights, n_rows[0])
+        options = {"table_rows": n_rows} if any(n_rows) else {}
+        made.net_ = made._make_net(make_body, base, net["batch_size"], 0, exact=exact, **options)
         module = made.net_.module_
         wanted = {name: tuple(value.shape) for name, value in module.state_dict().items()}
         found = {name: value.shape for name, value in weights.items()}
@@ -278,13 +341,17 @@ class NetMixin(Versioned):
             made.net_.weights_changed_outside_ = net["weights_changed_outside"]
         return made
 
-    def _check_size(self, make_body: MakeBody, n_outputs: int, n_weights: int) -> None:
+    def _check_size(
+        self, make_body: MakeBody, n_outputs: int, n_weights: int, n_rows: int | None
+    ) -> None:
         """Refuse parameters that ask for more weights than there are, before these take memory."""
         cardinalities, dim = self.encoder_.cardinalities_, self._embedding_dim()
         with torch.device("meta"):
             body = make_body(len(cardinalities), dim)
         in_body = n_outputs * sum(p.numel() for p in body.parameters())
-        if self.n_members_ * (in_body + int(sum(cardinalities)) * dim) > n_weights:
+        n = int(sum(cardinalities))
+        in_table = n * dim if n_rows is None else n + n_rows * dim
+        if self.n_members_ * (in_body + in_table) > n_weights:
             raise ArchiveError("the parameters ask for more weights than the file has")
 
 

@@ -22,12 +22,14 @@ FLOORS = {
     "_process": 0,
     "_warnings": 0,
     "_version": 0,
+    "_display": 0,
     "_files": 0,
     "_plotting": 0,
     "_packing": 0,
     "_archive": 1,
     # Tables in parts, on disk.
     "sources": 1,
+    "_compacting": 1,
     # Leaves.
     "_shared": 0,
     "_pooling": 0,
@@ -54,6 +56,7 @@ FLOORS = {
     "_names": 1,
     "_crosses": 6,
     "_lazy": 6,
+    "_summary": 6,
     "_net": 6,
     "_training": 6,
     "_base": 7,

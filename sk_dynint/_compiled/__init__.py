@@ -39,6 +39,17 @@ def compiled_loops(like: Tensor, dtype: torch.dtype | None = None) -> ModuleType
     return None if os.environ.get(SWITCH) == "0" else _load()
 
 
+def compiles_loops(like: Tensor) -> bool:
+    """Whether a tensor like this one will be the first of this process in a compiled loop.
+
+    The loop is compiled then, which can take half a minute, or read from numba's files.
+    """
+    loops = compiled_loops(like)
+    if loops is None:
+        return False
+    return not any(getattr(loop, "signatures", ()) for loop in vars(loops).values())
+
+
 @cache
 def _load() -> ModuleType | None:
     """Import the loops, by name because numba may be missing."""
@@ -48,4 +59,4 @@ def _load() -> ModuleType | None:
         return None
 
 
-__all__ = ["SWITCH", "compiled_loops"]
+__all__ = ["SWITCH", "compiled_loops", "compiles_loops"]

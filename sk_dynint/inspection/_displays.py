@@ -278,7 +278,7 @@ class EmbeddingSparsityDisplay:
         model = Model(clf)
         sizes = [int(size) for size in model.encoder.cardinalities_]
         with torch.no_grad():
-            zero = [(m.embedding.weight == 0).all(1).double() for m in model.members]
+            zero = [m.embedding.zero_rows().double() for m in model.members]
         mean = torch.stack(zero).mean(0).cpu().numpy()
         n_zero = [part.sum() for part in np.split(mean, np.cumsum(sizes)[:-1])]
         return cls(names=model.names, n_zero=n_zero, n_rows=np.array(sizes)).plot(ax=ax)

@@ -20,6 +20,7 @@ from sklearn.utils.validation import (
 )
 
 from sk_dynint import _archive
+from sk_dynint._display import DisplayMixin
 from sk_dynint._versioned import Versioned
 from sk_dynint.sources import as_source, is_lazy
 
@@ -43,7 +44,7 @@ from ._streaming import fit_source, source_columns, transform_source
 from ._target import Sample
 
 
-class FieldEncoder(FieldsMixin, Versioned, TransformerMixin, BaseEstimator):
+class FieldEncoder(DisplayMixin, FieldsMixin, Versioned, TransformerMixin, BaseEstimator):
     """Encode every column of a frame as a field of integer indices, and columns together.
 
     Index 0 is a rare or unseen level, 1 is a missing value, and from 2 on stand the levels that

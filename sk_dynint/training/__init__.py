@@ -6,6 +6,7 @@ from sk_dynint.training._checkpoint import Checkpoint, to_arrays, to_tensors
 from sk_dynint.training._data import EncodedData, MemberData
 from sk_dynint.training._net import CTRNet
 from sk_dynint.training._order import WINDOW_BYTES
+from sk_dynint.training._progress import MANY_ROWS, stage
 from sk_dynint.training._run import Run
 from sk_dynint.training._schedule import (
     FULL_BATCH_MAX_ROWS,
@@ -17,6 +18,7 @@ from sk_dynint.training._schedule import (
 
 __all__ = [
     "FULL_BATCH_MAX_ROWS",
+    "MANY_ROWS",
     "WINDOW_BYTES",
     "Batch",
     "Batches",
@@ -31,6 +33,7 @@ __all__ = [
     "check_callbacks",
     "number_of_members",
     "parameter_names",
+    "stage",
     "to_arrays",
     "to_tensors",
 ]

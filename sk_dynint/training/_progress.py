@@ -1,10 +1,14 @@
-"""The one line that tells how far training is, and at its end what was kept."""
+"""The line that tells how far training is, and at its end what was kept; lines of long stages."""
 
+# IPython is typed or not there at all.
+# mypy: disable-error-code="no-untyped-call"
 from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -15,6 +19,9 @@ LAST_LINE = "fit {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
 
 WIDTH = 80
 """Columns of a line where there is no terminal to ask."""
+
+MANY_ROWS = 200_000
+"""Rows that take seconds to encode or to predict."""
 
 SCORES = {"valid_auc": "valid AUC", "valid_loss": "valid logloss", "train_loss": "train loss"}
 """Column of the history -> its name; the first that is there and finite is shown."""
@@ -30,14 +37,15 @@ class StepProgress:
     ----------
     n_steps : int
         Steps in all.
+    first : str, default=""
+        What takes its time before the first step; a log does not have it.
     """
 
-    def __init__(self, n_steps: int) -> None:
-        if _in_notebook():
-            bar = NotebookBar
-        else:
-            bar = tqdm if sys.stderr is not None and sys.stderr.isatty() else LogBar
+    def __init__(self, n_steps: int, first: str = "") -> None:
+        bar = NotebookBar if _in_notebook() else tqdm if _in_terminal() else LogBar
         self._bar = bar(total=n_steps, bar_format=LINE, dynamic_ncols=True)
+        if first:
+            self._bar.set_postfix_str(first)
         self._kept: str | None = None
 
     def step(self) -> None:
@@ -117,15 +125,52 @@ class LogBar(tqdm):
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
         """Write the present line if it is due, or the last one."""
         is_closed = self.disable
-        if is_closed or self.n >= self._due:
+        if sys.stderr is not None and (is_closed or self.n >= self._due):
             print(self, file=sys.stderr)
             self._due = self.n + self.total / 10
+
+
+@contextmanager
+def stage(what: str, shown: Any = True) -> Iterator[None]:
+    """Context of something that takes seconds, which a line tells if it is `shown`.
+
+    A terminal has the line while it lasts, a notebook adds how long it took, and a log has only the
+    line.
+
+    Parameters
+    ----------
+    what : str
+        What is going on.
+    shown : object, default=True
+        True or false.
+    """
+    if not shown or sys.stderr is None:
+        yield
+    elif _in_notebook():
+        from IPython.display import display  # its kernel is running
+
+        start = perf_counter()
+        handle = display({"text/plain": f"{what} ..."}, raw=True, display_id=True)
+        yield
+        seconds = perf_counter() - start
+        handle.update({"text/plain": f"{what}: {seconds:.0f} s"}, raw=True)
+    elif _in_terminal():
+        with tqdm(bar_format="{desc}", desc=f"{what} ...", leave=False, dynamic_ncols=True):
+            yield
+    else:
+        print(what, file=sys.stderr)
+        yield
 
 
 def _score(row: Mapping[str, Any]) -> tuple[str, str]:
     """Name and value of the score to show of a row of the history."""
     column = next((c for c in SCORES if np.isfinite(row.get(c, np.nan))), "train_loss")
     return SCORES[column], f"{row[column]:.4f}".removeprefix("0")
+
+
+def _in_terminal() -> bool:
+    """Whether standard error is a terminal."""
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def _in_notebook() -> bool:

@@ -13,6 +13,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
+from sk_dynint._compiled import compiles_loops
 from sk_dynint._process import no_fork, seeded
 from sk_dynint._warnings import warn
 from sk_dynint.engine import AnyBatch, Engine, EnsembleEngine, Sums
@@ -138,6 +139,7 @@ class Run:
         checkpoint : Checkpoint, default=None
             Where to keep the state.
         """
+        first = "compiling loops (once)" if progress and compiles_loops(engine.module.bias) else ""
         dtype, average = str(engine.module.bias.dtype).removeprefix("torch."), None
         if isinstance(engine, EnsembleEngine) and isinstance(data, EncodedData):
             data = MemberData(data, [np.arange(len(data))] * len(engine.engines))
@@ -157,7 +159,7 @@ class Run:
             valid=None if valid is None else valid.astype(dtype),
             average=average,
             best=None if valid is None else KeepBest(metric, patience),
-            progress=StepProgress(schedule.n_steps) if progress else None,
+            progress=StepProgress(schedule.n_steps, first) if progress else None,
             sklearn_callbacks=sklearn_callbacks,
             checkpoint=checkpoint,
         )

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from skorch.callbacks import Callback
 
-from sk_dynint.training._progress import StepProgress
+from sk_dynint import _base, _net
+from sk_dynint.training._progress import StepProgress, stage
 from sk_dynint.training._run import Run
 from tests.conftest import fast
 
 STOPPED = {"lr": 0.5, "max_epochs": 60, "patience": 3, "early_stopping": True, "verbose": 1}
 BAR = r"fit +\d+%\|[#█ ▏▎▍▌▋▊▉\d]+\| \d+/\d+ \[[\d:]+<[\d:?]+\]"
+FIRST = r"(, compiling loops \(once\))?"
 SUMMARY = r"stopped at step (\d+); best step (\d+), valid AUC (\.\d{4})"
 
 
@@ -91,7 +93,7 @@ def test_a_terminal_has_one_line_of_80_columns_that_ends_full(many_clicks, monke
     assert terminal.getvalue().count("\n") == 1
     *lines, last = terminal.lines()
     assert all(len(line) <= 80 for line in [*lines, last])
-    assert re.fullmatch(BAR, lines[0])
+    assert re.fullmatch(BAR + FIRST, lines[0])
     assert re.fullmatch(BAR + r", AUC \.\d{4} \(best step \d+: \.\d{4}\)", lines[-1])
     check_summary(last, model)
 
@@ -141,10 +143,13 @@ def test_a_log_has_few_lines(many_clicks, monkeypatch):
     check_summary(last, model)
 
 
-def test_without_standard_error_nothing_is_shown(clicks, monkeypatch):
+def test_without_standard_error_nothing_is_shown(clicks, monkeypatch, capsys):
     """As in a program without a console."""
     monkeypatch.setattr(sys, "stderr", None)
     fast(verbose=1).fit(*clicks)
+    with stage("something"):
+        pass
+    assert capsys.readouterr().out == ""
 
 
 def test_without_validation_rows_the_training_loss_is_told(clicks, monkeypatch):
@@ -253,3 +258,54 @@ def test_a_long_run_still_shows_the_auc_in_80_columns(monkeypatch):
     assert line.endswith(", AUC .7581 (best step 464000: .7599)")
     assert last.endswith("stopped at step 583000; best step 464000, valid AUC .7599")
     assert max(len(line), len(last)) <= 80
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_members_and_classes_share_a_line(many_clicks, monkeypatch, n_members, n_classes):
+    terminal = as_stderr(monkeypatch, Terminal())
+    X, y = many_clicks
+    y = y if n_classes == 2 else y + (X.iloc[:, 0] == X.iloc[0, 0])
+    model = fast(**STOPPED | {"max_epochs": 2}, n_members=n_members).fit(X, y)
+    assert terminal.getvalue().count("\n") == 1
+    check_summary(terminal.lines()[-1], model)
+
+
+# --- what else takes seconds
+
+
+def test_a_terminal_forgets_a_stage(monkeypatch):
+    terminal = as_stderr(monkeypatch, Terminal())
+    with stage("encoding"):
+        assert terminal.lines() == ["encoding ..."]
+    assert "\n" not in terminal.getvalue()
+    assert re.search(r"\r +\r$", terminal.getvalue())
+
+
+def test_a_notebook_tells_how_long_a_stage_took(monkeypatch):
+    notebook = Notebook()
+    fake_ipython(monkeypatch, notebook, kernel=object())
+    with stage("encoding"):
+        pass
+    assert notebook.outputs == [[{"text/plain": "encoding ..."}, {"text/plain": "encoding: 0 s"}]]
+
+
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_stages_of_a_classifier(many_clicks, monkeypatch, tmp_path, verbose):
+    pytest.importorskip("onnxscript")
+    log = as_stderr(monkeypatch, io.StringIO())
+    X, y = many_clicks
+    monkeypatch.setattr(_base, "MANY_ROWS", len(X))
+    monkeypatch.setattr(_net, "write_onnx", lambda *args, **options: None)
+    model = fast(crosses="auto", early_stopping=False, verbose=verbose).fit(X, y)
+    model.predict(X)
+    model.predict(X[:-1])
+    model.to_onnx(tmp_path / "model.onnx", raw_inputs=False)
+    if verbose:
+        lines = log.getvalue().splitlines()
+        *stages, last = [line for line in lines if not line.startswith("fit ")]
+        assert stages[0] == "fit: looking for crosses"
+        assert stages[-2:] == [f"fit: encoding {len(X):,} rows", f"predict: {len(X):,} rows"]
+        assert last == f"to_onnx: writing {tmp_path / 'model.onnx'}"
+    else:
+        assert log.getvalue() == ""
