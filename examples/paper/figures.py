@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from report import AVERAGED, REFERENCE, TITLES, random_spectrum, read_runs
@@ -56,6 +57,7 @@ def differences(runs: pd.DataFrame) -> Figure:
     for ax, score in zip(axes[0], SCORES, strict=True):
         ComparisonDisplay.from_runs(runs, metric=score, reference=reference, ax=ax)
         ax.set_xlabel(f"{SCORES[score]} minus that of {reference} (paired 95 % interval)")
+        ax.locator_params(axis="x", nbins=6)
     axes[0, 1].set_yticklabels([])
     return figure
 
@@ -80,7 +82,7 @@ def _draw_curves(axes: Any, runs: pd.DataFrame, xlabel: str, mean_of_groups: boo
             x = _positions(scores["x"]) + DODGE * distance * (i - (len(parts) - 1) / 2)
             ax.errorbar(x, scores[score], yerr=sd, capsize=3, label=group, **STYLES[group])
         ax.set_xticks(_positions(values), [f"{value:g}" for value in values])
-        ax.set(xlabel=xlabel, ylabel=f"{label} (mean, deviation over seeds)")
+        ax.set(xlabel=xlabel, ylabel=f"{label}, mean ± sd of seeds")
         ax.grid(axis="y", alpha=0.3)
     axes[0].legend(fontsize="small")
 
@@ -133,10 +135,11 @@ def figure7(runs: pd.DataFrame) -> Figure:
     for row, (panel, part) in zip(axes, panels, strict=False):
         _draw_curves(row, part, str(panel), mean_of_groups=True)
     penalty = runs[runs["panel"] == "orthogonal penalty"]
+    values = sorted(penalty["x"].unique())
     for ax, (column, label) in zip(axes[-1], ((2, "AUC"), (1, "logloss")), strict=True):
-        for value, part in penalty.groupby("x"):
-            steps, mean = convergence(part["history"], column)
-            ax.plot(steps, mean, label=f"λ = {value:g}")
+        for value, shade in zip(values, np.linspace(0, 0.9, len(values)), strict=True):
+            steps, mean = convergence(penalty[penalty["x"] == value]["history"], column)
+            ax.plot(steps, mean, color=colormaps["viridis"](shade), label=f"λ = {value:g}")
         ax.set(xlabel="training steps", ylabel=f"validation {label}, mean")
         ax.grid(alpha=0.3)
     if len(penalty):
