@@ -1,11 +1,11 @@
-"""
+r"""
 A competitor of your own
 ========================
 
 A competitor is a body: a module from embeddings (B, F, D) to one logit (B,).  This one is the
 field-weighted factorization machine (Pan et al., WWW 2018), which the package does not have:
 
-.. math:: \\sum_{i < j} r_{ij} \\langle v_i, v_j \\rangle
+.. math:: \sum_{i < j} r_{ij} \langle v_i, v_j \rangle
 
 with one learnt number for each pair of fields.
 """
