@@ -240,34 +240,6 @@ def print_table(rows):
         print("|", line.replace("nan / nan", "–").replace("nan", "–"), "|")
 
 
-def plot(rows, path):
-    """Draw measured steps as bars and their floors as marks, in a panel for each vocabulary."""
-    import matplotlib.pyplot as plt
-
-    panels = list(pd.DataFrame(rows).groupby("levels", sort=False))
-    heights = [len(part) for _, part in panels]
-    figure, axes = plt.subplots(
-        len(panels),
-        figsize=(8, 0.2 * sum(heights) + len(panels)),
-        height_ratios=heights,
-        squeeze=False,
-        layout="constrained",
-    )
-    floors = {
-        "floor_ms": ("floor by the rate of torch.mm", "black"),
-        "strict_floor_ms": ("floor by the rate of the fastest GEMM", "tab:orange"),
-    }
-    for axis, (levels, part) in zip(axes[:, 0], panels, strict=True):
-        axis.barh(part["model"], part["step_ms"], color="tab:blue", alpha=0.6)
-        for name, (label, color) in floors.items():
-            axis.scatter(part[name], part["model"], marker="|", s=90, color=color, label=label)
-        axis.set(title=f"{levels:,} levels", xlabel="ms a training step", ylim=(len(part), -1))
-        axis.margins(x=0.01)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=2)
-    figure.savefig(path, dpi=100)
-
-
 # %%
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -282,7 +254,7 @@ def parse_arguments():
     parser.add_argument("--params", type=json.loads, default={}, help="of the classifier, as JSON")
     parser.add_argument("--quick", action="store_true", help="small; averages at every step")
     parser.add_argument("--out", default="speed.json")
-    parser.add_argument("--plot")
+    parser.add_argument("--plot", help="picture; its figures go to a CSV file beside it")
     args = parser.parse_args()
     args.rows = (args.rows or (50_000 if args.quick else 800_000)) // BATCH * BATCH
     args.steps = args.steps or (2 if args.quick else 10)
@@ -358,7 +330,9 @@ def main():
     with open(args.out, "w") as file:
         json.dump({**about, "arguments": vars(args), "models": rows}, file, indent=1)
     if args.plot:
-        plot(rows, args.plot)
+        from draw import save  # needs matplotlib
+
+        save(pd.DataFrame(rows), args.plot)
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rows", type=int, default=40 * BATCH)
     parser.add_argument("--subspaces", nargs="+", type=int, default=[1, 4, 16])
-    parser.add_argument("--plot")
+    parser.add_argument("--plot", help="picture; its figures go to a CSV file beside it")
     args = parser.parse_args()
     torch.set_num_threads(1)
     data, _ = encode(*make_ctr_classification(args.rows, random_state=0), 2)
@@ -92,10 +92,9 @@ def main():
         lines.append([name, f"{table.loc[name].sum():.0f}", *(f"{x:.0%}" for x in row)])
     print("\n".join("| " + " | ".join(line) + " |" for line in lines))
     if args.plot:
-        axis = (100 * share[::-1]).plot.barh(stacked=True, figsize=(9, 5), width=0.8)
-        axis.set(xlabel="percent of a training step, one thread", ylabel="")
-        axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
-        axis.figure.savefig(args.plot, bbox_inches="tight", dpi=110)
+        from draw import save  # needs matplotlib
+
+        save(100 * share, args.plot)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
     python examples/paper/figures.py paper_runs.csv --out figures
 
-writes a PNG for each experiment, data set and grid in the files: bars of Table 1 and 2 with the
-standard deviation over seeds, curves of Tables 3 and 4, singular values (Figure 4), kernel size and
-rank (Figure 6), reduction ratio and orthogonal penalty with its convergence (Figure 7).
+writes a PNG for each experiment, data set and grid in the files: differences from the static model
+with intervals that are paired by seed (Tables 1 and 2), curves of Tables 3 and 4, singular values
+(Figure 4), kernel size and rank (Figure 6), reduction ratio and orthogonal penalty with its
+convergence (Figure 7).
 """
 
 from __future__ import annotations
@@ -17,12 +18,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from report import AVERAGED, TITLES, random_spectrum, read_runs
+from report import AVERAGED, REFERENCE, TITLES, random_spectrum, read_runs
 from results import averaged, made, summary
 
-COLORS = {"DynInt-DA": "C0", "DynInt-DGP": "C1", "DynInt-DWP": "C2"}
+from sk_dynint import ComparisonDisplay
+
+STYLES = {
+    "DynInt-DA": {"color": "#0072B2", "marker": "o"},
+    "DynInt-DGP": {"color": "#E69F00", "marker": "s"},
+    "DynInt-DWP": {"color": "#009E73", "marker": "D"},
+    "mean": {"color": "black", "marker": "v", "linewidth": 2},
+}
+DODGE = 0.08  # how far apart points of one value are, in distances of two values
 SCORES = {"auc": "test AUC", "logloss": "test logloss"}
 
 
@@ -33,18 +43,21 @@ def new_figure(n_rows: int, n_columns: int, width: float, height: float) -> tupl
     return figure, figure.subplots(n_rows, n_columns, squeeze=False)
 
 
-def bars(runs: pd.DataFrame) -> Figure:
-    """Draw a bar for each model: its end is the mean, its line the deviation over seeds."""
-    scores = summary(runs)
-    figure, axes = new_figure(1, 2, 9, 1 + 0.3 * len(scores))
-    for ax, (score, label) in zip(axes[0], SCORES.items(), strict=True):
-        mean, sd = scores[score], scores[f"{score}_sd"].fillna(0)
-        ax.barh(scores["group"], mean, xerr=sd, color="C0", alpha=0.8, capsize=3)
-        span = max((mean + sd).max() - (mean - sd).min(), 1e-6)
-        ax.set_xlim((mean - sd).min() - 0.3 * span, (mean + sd).max() + 0.1 * span)
-        ax.invert_yaxis()
-        ax.set_xlabel(f"{label} (axis does not start at 0)")
-        ax.grid(axis="x", alpha=0.3)
+def differences(runs: pd.DataFrame) -> Figure:
+    """Draw how far each model is from the static one, the best AUC on top, with 95 % intervals.
+
+    The scores of a split are compared with each other: splits differ more than models do, so the
+    deviations of the scores themselves tell little.
+    """
+    runs = runs.assign(model=runs["group"])
+    means = runs.groupby("model", sort=False)["auc"].mean().sort_values(ascending=False)
+    runs = runs.set_index("model").loc[means.index].reset_index()
+    reference = REFERENCE if REFERENCE in means else means.index[0]
+    figure, axes = new_figure(1, 2, 10, 1 + 0.3 * len(means))
+    for ax, score in zip(axes[0], SCORES, strict=True):
+        ComparisonDisplay.from_runs(runs, metric=score, reference=reference, ax=ax)
+        ax.set_xlabel(f"{SCORES[score]} minus that of {reference} (paired 95 % interval)")
+        ax.locator_params(axis="x", nbins=6)
     axes[0, 1].set_yticklabels([])
     return figure
 
@@ -57,22 +70,20 @@ def curves(runs: pd.DataFrame, xlabel: str, mean_of_groups: bool) -> Figure:
 
 
 def _draw_curves(axes: Any, runs: pd.DataFrame, xlabel: str, mean_of_groups: bool) -> None:
-    parts = [
-        (group, part, {"color": COLORS[group], "alpha": 0.6})
-        for group, part in runs.groupby("group", sort=False)
-    ]
+    parts = dict(iter(runs.groupby("group", sort=False)))
     if mean_of_groups and len(mean := averaged(runs)):
-        parts.append(("mean", mean, {"color": "black", "linewidth": 2}))
+        parts["mean"] = mean
+    values = pd.Series(sorted(runs["x"].unique()))
+    distance = np.diff(_positions(values)).min() if len(values) > 1 else 1.0
     for ax, (score, label) in zip(axes, SCORES.items(), strict=True):
-        for group, part, style in parts:
+        for i, (group, part) in enumerate(parts.items()):
             scores = summary(part).sort_values("x")
             sd = scores[f"{score}_sd"] if scores[f"{score}_sd"].notna().all() else None
-            x = _positions(scores["x"])
-            ax.errorbar(x, scores[score], yerr=sd, marker="o", capsize=3, label=group, **style)
-        values = sorted(runs["x"].unique())
-        ax.set_xticks(_positions(pd.Series(values)), [f"{value:g}" for value in values])
-        ax.set(xlabel=xlabel, ylabel=label)
-        ax.grid(alpha=0.3)
+            x = _positions(scores["x"]) + DODGE * distance * (i - (len(parts) - 1) / 2)
+            ax.errorbar(x, scores[score], yerr=sd, capsize=3, label=group, **STYLES[group])
+        ax.set_xticks(_positions(values), [f"{value:g}" for value in values])
+        ax.set(xlabel=xlabel, ylabel=f"{label}, mean ± sd of seeds")
+        ax.grid(axis="y", alpha=0.3)
     axes[0].legend(fontsize="small")
 
 
@@ -124,10 +135,11 @@ def figure7(runs: pd.DataFrame) -> Figure:
     for row, (panel, part) in zip(axes, panels, strict=False):
         _draw_curves(row, part, str(panel), mean_of_groups=True)
     penalty = runs[runs["panel"] == "orthogonal penalty"]
+    values = sorted(penalty["x"].unique())
     for ax, (column, label) in zip(axes[-1], ((2, "AUC"), (1, "logloss")), strict=True):
-        for value, part in penalty.groupby("x"):
-            steps, mean = convergence(part["history"], column)
-            ax.plot(steps, mean, label=f"λ = {value:g}")
+        for value, shade in zip(values, np.linspace(0, 0.9, len(values)), strict=True):
+            steps, mean = convergence(penalty[penalty["x"] == value]["history"], column)
+            ax.plot(steps, mean, color=colormaps["viridis"](shade), label=f"λ = {value:g}")
         ax.set(xlabel="training steps", ylabel=f"validation {label}, mean")
         ax.grid(alpha=0.3)
     if len(penalty):
@@ -145,7 +157,7 @@ def convergence(histories: pd.Series, column: int) -> tuple[np.ndarray, np.ndarr
 def draw(name: str, runs: pd.DataFrame) -> Figure:
     """Draw an experiment from the runs that count for it."""
     if name in ("table1", "table2"):
-        return bars(runs)
+        return differences(runs)
     if name == "figure4":
         return spectrum(runs)
     if name == "figure6":

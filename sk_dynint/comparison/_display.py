@@ -13,12 +13,14 @@ from sk_dynint._plotting import new_axes
 from ._summary import COMPARED, SCORES, summarize
 
 _LABELS = {"auc": "test AUC", "logloss": "test logloss", "rig": "relative information gain"}
+_REFERENCE_COLOR = "C1"
 
 
 class ComparisonDisplay:
     """Plot of the score of each model, as a point with an error bar.
 
-    Make it with :meth:`from_runs`.
+    Make it with :meth:`from_runs`.  A reference, of which the scores are differences, is a line and
+    a point in a colour of its own.
 
     Parameters
     ----------
@@ -30,8 +32,8 @@ class ComparisonDisplay:
         Ends of the error bars; NaN means no bar.
     label : str
         Label of the axis of values.
-    is_difference : bool, default=False
-        Whether the values are differences, for which the plot marks zero.
+    reference : str, default=None
+        The model from which differences are taken, if the values are differences.
 
     Attributes
     ----------
@@ -41,6 +43,8 @@ class ComparisonDisplay:
         The figure that holds them.
     errorbars_ : list of matplotlib ErrorbarContainer
         A point and its bar for each model.
+    reference_line_ : matplotlib Line2D or None
+        The line at zero, which is the reference; None without one.
 
     Examples
     --------
@@ -69,14 +73,14 @@ class ComparisonDisplay:
         lower: Any,
         upper: Any,
         label: str,
-        is_difference: bool = False,
+        reference: str | None = None,
     ) -> None:
         self.models = models
         self.values = values
         self.lower = lower
         self.upper = upper
         self.label = label
-        self.is_difference = is_difference
+        self.reference = reference
 
     @classmethod
     def from_runs(
@@ -98,7 +102,8 @@ class ComparisonDisplay:
             Score to show.
         reference : str, default=None
             Name of a model. If given, the plot shows the differences from it ("auc" or "logloss")
-            with their intervals of 95 %; if None, means with the standard deviation over seeds.
+            with their intervals of 95 %, paired by seed (or, of one seed, by row); if None, means
+            with the standard deviation over seeds.
         predictions : path, default=None
             See :func:`sk_dynint.summarize`.
         ax : matplotlib Axes, default=None
@@ -119,14 +124,14 @@ class ComparisonDisplay:
         else:
             values = summary[f"{metric}_difference"]
             lower, upper = summary[f"{metric}_low"], summary[f"{metric}_high"]
-            label = f"{_LABELS[metric]}, difference from {reference} (95 % interval)"
+            label = f"{_LABELS[metric]}, difference from {reference} (paired 95 % interval)"
         ends = {"lower": lower.to_numpy(), "upper": upper.to_numpy()}
         display = cls(
             models=summary.index.astype(str).tolist(),
             values=values.to_numpy(),
             **ends,
             label=label,
-            is_difference=reference is not None,
+            reference=reference,
         )
         return display.plot(ax=ax)
 
@@ -143,22 +148,25 @@ class ComparisonDisplay:
         self : ComparisonDisplay
         """
         ax = new_axes(ax, (6.4, 1 + 0.35 * len(self.models)))
-        ends = zip(self.values, self.lower, self.upper, strict=True)
+        ends = zip(self.models, self.values, self.lower, self.upper, strict=True)
         self.errorbars_ = [
             ax.errorbar(
                 value,
                 row,
                 xerr=None if np.isnan(low) else [[value - low], [high - value]],
-                fmt="o",
-                color="C0",
+                fmt="D" if model == self.reference else "o",
+                color=_REFERENCE_COLOR if model == self.reference else "C0",
                 capsize=3,
             )
-            for row, (value, low, high) in enumerate(ends)
+            for row, (model, value, low, high) in enumerate(ends)
         ]
-        if self.is_difference:
-            ax.axvline(0, color="0.6", linewidth=1, zorder=0)
-        ax.set(yticks=range(len(self.models)), yticklabels=self.models, xlabel=self.label)
-        ax.set_ylim(len(self.models) - 0.5, -0.5)  # the first model on top
+        names = [f"{m} (reference)" if m == self.reference else m for m in self.models]
+        self.reference_line_ = None
+        if self.reference is not None:
+            style = {"color": _REFERENCE_COLOR, "linestyle": "--", "linewidth": 1, "zorder": 0}
+            self.reference_line_ = ax.axvline(0, **style)
+        ax.set(yticks=range(len(names)), yticklabels=names, xlabel=self.label)
+        ax.set_ylim(len(names) - 0.5, -0.5)  # the first model on top
         ax.grid(axis="x", alpha=0.3)
         self.ax_ = ax
         self.figure_ = ax.figure

@@ -108,9 +108,10 @@ class NotebookBar(tqdm):
         if self._handle is not None:
             self._handle.update(line, raw=True)
         else:
-            from IPython.display import display  # its kernel is running
+            from IPython import display  # its kernel is running
 
-            self._handle = display(line, raw=True, display_id=True)
+            show: Any = display.display  # IPython has no types
+            self._handle = show(line, raw=True, display_id=True)
 
 
 class LogBar(tqdm):

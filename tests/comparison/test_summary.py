@@ -205,13 +205,25 @@ def test_one_bar_for_each_model(metric):
         assert (start, end) == pytest.approx((mean - sd, mean + sd))
 
 
-def test_differences_have_no_bar_at_the_reference():
+def test_the_reference_is_set_apart():
     figure, ax = plt.subplots()
     display = ComparisonDisplay.from_runs(make_runs(), reference="da", ax=ax)
     assert display.ax_ is ax
     assert display.figure_ is figure
     assert [bar.has_xerr for bar in display.errorbars_] == [True, False, True]
-    assert "difference from da" in ax.get_xlabel()
+    assert "difference from da (paired 95 % interval)" in ax.get_xlabel()
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels == ["pin", "da (reference)", "hgb"]
+    colors = [bar.lines[0].get_color() for bar in display.errorbars_]
+    assert colors[0] == colors[2] != colors[1] == display.reference_line_.get_color()
+
+
+def test_differences_are_paired_by_seed():
+    runs = make_runs()
+    runs["auc"] = 0.5 + 0.1 * runs["seed"] + 0.01 * (runs["model"] == "pin")  # the same in each
+    bar, *_ = ComparisonDisplay.from_runs(runs, reference="da").errorbars_
+    start, end = bar.lines[2][0].get_segments()[0][:, 0]
+    assert (start, end) == pytest.approx((0.01, 0.01))
 
 
 def test_one_seed_has_points_alone():

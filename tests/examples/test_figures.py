@@ -34,12 +34,24 @@ def test_runs_made_for_another_experiment_make_none():
     assert not list(results.made(some))
 
 
-def test_bars_are_means_with_deviations(runs):
+def test_models_are_compared_split_by_split(runs):
     counting = results.chosen(runs, "table1", "synthetic", "quick")
-    ax = figures.bars(counting).axes[0]
-    mean = counting[counting["group"] == "DCN V2"]["auc"].mean()
-    assert mean in [pytest.approx(bar.get_width()) for bar in ax.patches]
-    assert len(ax.patches) == len(NAMES) + len(NEWER)
+    ax = figures.differences(counting).axes[0]
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    means = counting.groupby("group")["auc"].mean().sort_values(ascending=False)
+    reference = report.REFERENCE
+    assert names == [f"{name} (reference)" if name == reference else name for name in means.index]
+    assert len(names) == len(NAMES) + len(NEWER)
+    points = [bar.lines[0].get_xdata()[0] for bar in ax.containers]
+    assert points == pytest.approx(list(means - means[reference]))
+
+
+def test_points_of_one_value_stand_side_by_side(runs):
+    counting = results.chosen(runs, "table3", "synthetic", "quick")
+    ax = figures.curves(counting, "number of layers", mean_of_groups=True).axes[0]
+    first = [bar.lines[0].get_xdata()[0] for bar in ax.containers]
+    assert len(set(first)) == 4
+    assert np.mean(first) == pytest.approx(0)
 
 
 def test_convergence_ends_where_the_first_run_ends(runs):
