@@ -58,6 +58,7 @@ autodoc_default_options = {
     "set_output,set_partial_fit_request,set_score_request,set_transform_request",
 }
 numpydoc_show_class_members = False
+toc_object_entries_show_parents = "hide"
 
 # -- Examples
 

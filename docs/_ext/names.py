@@ -37,6 +37,19 @@ def _document_constant(
         lines[:] = inspect.cleandoc(doc).splitlines()
 
 
+def _sign(
+    app: Any, what: str, name: str, obj: Any, options: Any, signature: str, returns: str
+) -> tuple[str, str] | None:
+    """Show the parameters of `__init__`, where `__new__` takes any to explain wrong names."""
+    if what != "class" or "__new__" not in {a for c in obj.__mro__[:-1] for a in vars(c)}:
+        return None
+    if not hasattr(obj, "get_params"):
+        return None
+    parameters = inspect.signature(obj.__init__).parameters.values()
+    bare = [p.replace(annotation=p.empty) for p in parameters][1:]
+    return str(inspect.Signature(bare)), returns
+
+
 def _resolve(app: Any, env: Any, node: nodes.Element, text: nodes.Element) -> Any:
     """Link a short name to its page, if one name ends so; show a private name as it is."""
     if node.get("refdomain") != "py":
@@ -51,7 +64,8 @@ def _resolve(app: Any, env: Any, node: nodes.Element, text: nodes.Element) -> An
 
 
 def setup(app: Any) -> dict[str, Any]:
-    """Connect both."""
+    """Connect all."""
+    app.connect("autodoc-process-signature", _sign)
     app.connect("autodoc-process-docstring", _document_constant)
     app.connect("missing-reference", _resolve)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
