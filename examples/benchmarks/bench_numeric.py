@@ -33,8 +33,8 @@ def friedman(n):
 TABLES = {
     "breast cancer": lambda: load_breast_cancer(return_X_y=True),
     "wine": lambda: load_wine(return_X_y=True),
-    "Hastie 10.2": lambda: make_hastie_10_2(4_000, random_state=0),
-    "Friedman 1": lambda: friedman(4_000),
+    "Hastie 10.2": lambda: make_hastie_10_2(2_000, random_state=0),
+    "Friedman 1": lambda: friedman(2_000),
 }
 MODELS = {
     "dynint": lambda seed: DynIntClassifier(random_state=seed),
