@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+from docutils import nodes
+
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -103,3 +105,16 @@ html_sidebars = {
 }
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
+
+
+def _strip_code(app, doctree):
+    """Drop the blank line that ends what doctest expects."""
+    for node in doctree.findall(nodes.literal_block):
+        code = node.astext().rstrip()
+        node.rawsource = code
+        node.children = [nodes.Text(code)]
+
+
+def setup(app):
+    """Connect what is not worth an extension."""
+    app.connect("doctree-read", _strip_code)
