@@ -40,7 +40,7 @@ def draw(aucs):
     behind = aucs[list(STYLES)].sub(aucs[OURS], axis=0)
     behind.index = names
     behind = behind.sort_values("CatBoost", ascending=False)
-    figure, ax = plt.subplots(figsize=(7, 0.3 * len(behind) + 1.1), layout="constrained")
+    figure, ax = plt.subplots(figsize=(7, 0.21 * len(behind) + 1), layout="constrained")
     for name, style in STYLES.items():
         ax.plot(behind[name], behind.index, linestyle="none", label=name, **style)
     ax.axvline(0, color="#0072b2", linewidth=2)
