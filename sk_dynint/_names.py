@@ -16,17 +16,34 @@ HINTS = {
         "passes over the rows are max_epochs here",
     ),
     **dict.fromkeys(
-        ("early_stopping_rounds", "early_stopping_round", "od_wait", "n_iter_no_change"),
+        (
+            *("early_stopping_rounds", "early_stopping_round", "od_wait", "n_iter_no_change"),
+            "early_stop_patience",
+        ),
         "it is patience here, counted in evaluations",
     ),
     **dict.fromkeys(
         ("eval_set", "validation_data", "valid_data"), "pass X_val and y_val to fit here"
     ),
-    **dict.fromkeys(("eval_metric", "metric", "metrics", "loss_function"), "it is scoring here"),
+    **dict.fromkeys(
+        ("eval_metric", "metric", "metrics", "loss_function", "monitor"), "it is scoring here"
+    ),
+    "has_time": "it is validation='last' here",
+    "max_ctr_complexity": "it is crosses here, which fit looks for by itself",
+    "snapshot_file": "it is checkpoint here, with fit(resume=True)",
+    "init_model": "it is warm_start here, or partial_fit",
+    "eval_steps": "it is eval_every here",
     **dict.fromkeys(("seed", "random_seed"), "it is random_state here"),
     **dict.fromkeys(
-        ("l2", "l2_reg", "reg_lambda", "l2_leaf_reg", "weight_decay", "l2_regularization"),
+        (
+            *("l2", "l2_reg", "reg_lambda", "l2_leaf_reg", "weight_decay", "l2_regularization"),
+            "net_regularizer",
+        ),
         "it is optimizer_params={'l2': ...} here",
+    ),
+    **dict.fromkeys(
+        ("embedding_regularizer", "embedding_l2"),
+        "it is embedding_optimizer_params={'l2': ...} here",
     ),
     **dict.fromkeys(
         ("l1", "l1_reg", "reg_alpha"), "it is embedding_optimizer_params={'l1': ...} here"
@@ -35,10 +52,19 @@ HINTS = {
         ("embed_dim", "emb_dim", "embedding_size", "emb_size", "k"), "it is embedding_dim here"
     ),
     **dict.fromkeys(
-        ("dnn_hidden_units", "hidden_layer_sizes", "layers", "hidden_dims"),
+        (
+            *("dnn_hidden_units", "parallel_dnn_hidden_units", "hidden_layer_sizes", "layers"),
+            "hidden_dims",
+        ),
         "it is hidden_units here, of BaselineClassifier",
     ),
-    **dict.fromkeys(("depth", "num_layers", "cross_num", "n_cross_layers"), "it is n_layers here"),
+    **dict.fromkeys(
+        (
+            *("depth", "max_depth", "num_leaves", "num_layers", "cross_num", "n_cross_layers"),
+            "num_cross_layers",
+        ),
+        "it is n_layers here",
+    ),
     **dict.fromkeys(("dnn_dropout", "net_dropout"), "it is dropout here, of BaselineClassifier"),
     **dict.fromkeys(("task_type", "use_cuda", "gpu", "device_type"), "it is device here"),
     **dict.fromkeys(
@@ -52,8 +78,16 @@ HINTS = {
     **dict.fromkeys(("validation_split", "val_size"), "it is validation_fraction here"),
     **dict.fromkeys(("verbosity", "silent", "logging_level"), "it is verbose here"),
     **dict.fromkeys(
-        ("min_child_samples", "min_count", "min_data_in_leaf"),
+        ("min_child_samples", "min_count", "min_data_in_leaf", "min_categr_count"),
         "rare levels: encoder__min_count=... by set_params, or encoder=FieldEncoder(min_count=...)",
+    ),
+    **dict.fromkeys(
+        ("border_count", "max_bin", "n_bins"),
+        "bins: encoder__n_bins=... by set_params, or encoder=FieldEncoder(n_bins=...)",
+    ),
+    **dict.fromkeys(
+        ("splitter", "separators"),
+        "lists: encoder__separators=... by set_params, or encoder=FieldEncoder(separators=...)",
     ),
     **dict.fromkeys(
         ("cat_features", "categorical_feature", "cat_cols", "cat_idxs"),

@@ -13,6 +13,8 @@ EXTRAS = PROJECT["optional-dependencies"]
 LINES = {line for part in (PROJECT["dependencies"], *EXTRAS.values()) for line in part}
 BOUNDS = {r.name: r.specifier for r in map(Requirement, LINES) if r.name != PROJECT["name"]}
 NOT_LOWEST = {"torch"}  # constraints-lowest.txt says why
+TOOLS = {Requirement(line).name for extra in ("bench", "docs") for line in EXTRAS[extra]}
+"""Used with the versions of constraints.txt only."""
 
 
 def read_pins(name):
@@ -29,7 +31,7 @@ def test_pins_are_within_the_bounds(name):
 
 def test_lowest_pins_are_the_bounds():
     pins = read_pins("constraints-lowest.txt")
-    needed = BOUNDS.keys() - {Requirement(line).name for line in EXTRAS["bench"]} - NOT_LOWEST
+    needed = BOUNDS.keys() - TOOLS - NOT_LOWEST
     lowest = {
         name: Version(bound.version)
         for name in needed

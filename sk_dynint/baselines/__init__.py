@@ -35,6 +35,7 @@ BASELINES: dict[str, type[Body]] = {
     "fcn": FusingCrossNetwork,
     "qnn": QuadraticNetwork,
 }
+"""Name of a competitor -> its body."""
 
 __all__ = [
     "BASELINES",

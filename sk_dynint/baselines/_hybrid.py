@@ -12,6 +12,7 @@ from sk_dynint._body import Body
 from sk_dynint.baselines._members import MembersBody, tri_bce
 
 Fusion = Literal["sum", "tri-bce"]
+"""How the logits of bodies become one: see :class:`Hybrid`."""
 
 
 class Hybrid(MembersBody):

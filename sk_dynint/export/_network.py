@@ -12,6 +12,7 @@ from torch.nn import functional
 from sk_dynint._module import CTRModule, Ensemble, FieldEmbedding
 
 TableDtype = Literal["float32", "float16", "int8"]
+"""What the numbers of an exported embedding table are stored in."""
 
 INT8_MIN_DIM = 5
 """Shorter vectors, with a scale for each, are not smaller in int8 than in float16."""

@@ -42,8 +42,7 @@ def sampled_shapley_values(
         Fitted; hybrids, competitors and classes of a user's own too.
     X : DataFrame, EncodedData or array-like of shape (n_samples, n_features)
         Rows to explain.
-    background : DataFrame, EncodedData or array-like of shape (n_background, n_features), \
-default=None
+    background : DataFrame, EncodedData or array-like, default=None
         Rows whose mean vectors absent fields have.  None: zero vectors.
     n_permutations : int, default=64
         Orders for each row, an even number from 4 on.  Time is that of predicting

@@ -60,8 +60,7 @@ def shapley_values(
         Fitted, with the variant "pin", "da", "dgp" or "dwp", and nothing `beside` the layers.
     X : DataFrame, EncodedData or array-like of shape (n_samples, n_features)
         Rows to explain.
-    background : DataFrame, EncodedData or array-like of shape (n_background, n_features), \
-default=None
+    background : DataFrame, EncodedData or array-like, default=None
         Rows that say what absent fields are.  None: the zero vector, at which the logit is the
         bias.
     average : {"vectors", "values"}, default="vectors"

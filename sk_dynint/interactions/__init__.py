@@ -15,6 +15,7 @@ VARIANTS: dict[str, type[InteractionLayer]] = {
     "dgp": DynamicGeneratedParameters,
     "dwp": DynamicWeightedParameters,
 }
+"""Name of a variant -> its interaction layer."""
 
 __all__ = [
     "PIN",

@@ -14,6 +14,7 @@ from sk_dynint.optim._policy import (
 from sk_dynint.optim._rows import RowOptimizer
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"ftrl": FTRL, "adam": RowAdam}
+"""Name of an optimizer -> its class."""
 
 __all__ = [
     "FALLBACK",

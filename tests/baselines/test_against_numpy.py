@@ -37,7 +37,7 @@ def test_every_competitor_has_a_reference(name):
     assert name in REFERENCES, (
         f"model {name!r} has no reference: add REFERENCES[{name!r}] to "
         "tests/baselines/references.py, its logit in loops over plain NumPy arrays and the forms "
-        "to compare, each with its number of parameters (docs/contributing.md, A new competitor)"
+        "to compare, each with its number of parameters (docs/extending.md, A competitor)"
     )
 
 

@@ -102,7 +102,7 @@ def model_id(value):
 def test_every_variant_has_a_reference(variant):
     assert variant in LAYERS, (
         f"variant {variant!r} has no reference: add LAYERS[{variant!r}] to tests/references.py, "
-        "its layer in loops over plain NumPy arrays (docs/contributing.md, A new variant); forms "
+        "its layer in loops over plain NumPy arrays (docs/extending.md, A variant); forms "
         "with other than the default options may be added to MODELS here"
     )
 
