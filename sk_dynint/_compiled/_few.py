@@ -29,10 +29,25 @@ def dot(a, b):
 
 
 @loop
-def add_scaled(out, factor, vector):
-    """Add a multiple of a vector."""
-    for i in range(len(out)):
-        out[i] += factor * vector[i]
+def multiply(matrix, vectors, out):
+    """Write the products of a matrix (m, n) with vectors (k, n) to `out` (k, m).
+
+    Four rows of the matrix go together, and meet all vectors while they are in the cache.
+    """
+    n_rows, size = matrix.shape
+    whole = n_rows // 4 * 4
+    for j in range(0, whole, 4):
+        for t in range(len(vectors)):
+            a, b, c, d = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+            for i in range(size):
+                a += matrix[j, i] * vectors[t, i]
+                b += matrix[j + 1, i] * vectors[t, i]
+                c += matrix[j + 2, i] * vectors[t, i]
+                d += matrix[j + 3, i] * vectors[t, i]
+            out[t, j], out[t, j + 1], out[t, j + 2], out[t, j + 3] = a, b, c, d
+    for j in range(whole, n_rows):
+        for t in range(len(vectors)):
+            out[t, j] = dot(matrix[j], vectors[t])
 
 
 @loop
@@ -107,14 +122,34 @@ def look_up(indices, columns, basis, weights, tables, zero_oov, embedding, x0):
 
 @loop
 def network(parameters, x, n_hidden, out):
-    """Write the outputs of a `GateNetwork`, whose four parameters have these addresses."""
-    hidden, x = np.empty(n_hidden, np.float32), x.ravel()
-    weight, bias = matrix_at(parameters[0], n_hidden, len(x)), floats_at(parameters[1], n_hidden)
+    """Write the outputs (n,) of a `GateNetwork`, whose four parameters have these addresses."""
+    size, n_outputs = x.size, len(out)
+    hidden = np.empty((1, n_hidden), np.float32)
+    multiply(matrix_at(parameters[0], n_hidden, size), x.reshape(1, size), hidden)
+    bias = floats_at(parameters[1], n_hidden)
     for i in range(n_hidden):
-        hidden[i] = max(dot(weight[i], x) + bias[i], np.float32(0))
-    weight, bias = matrix_at(parameters[2], len(out), n_hidden), floats_at(parameters[3], len(out))
-    for i in range(len(out)):
-        out[i] = dot(weight[i], hidden) + bias[i]
+        hidden[0, i] = max(hidden[0, i] + bias[i], np.float32(0))
+    multiply(matrix_at(parameters[2], n_outputs, n_hidden), hidden, out.reshape(1, n_outputs))
+    bias = floats_at(parameters[3], n_outputs)
+    for i in range(n_outputs):
+        out[i] += bias[i]
+
+
+@loop
+def double_sigmoid(x):
+    """Turn x into 2σ(x)."""
+    one, two = np.float32(1), np.float32(2)
+    for i in range(len(x)):
+        x[i] = two / (one + exponential(-x[i]))
+
+
+@loop
+def recur(x, mixed):
+    """Turn X_{l-1} (d, W) into X_l, given M_l."""
+    depth, width = x.shape
+    for t in range(depth):
+        for j in range(width):
+            x[t, j] += x[t, j] * mixed[t, j]
 
 
 @loop
@@ -141,13 +176,13 @@ def read_out(x, ends, out):
 def pin_rows(x0, layers, ends, out):
     """Write the logits of `pin` to `out` (B,); `layers` (M, L, n) are addresses of parameters."""
     x, (n_members, n_rows, depth, width) = x0.copy(), x0.shape
+    mixed = np.empty((depth, width), np.float32)
     for m in range(n_members):
         for i in range(layers.shape[1]):
             weight = matrix_at(layers[m, i, 0], width, width)
             for b in range(n_rows):
-                for j in range(width):
-                    for t in range(depth):
-                        x[m, b, t, j] += x[m, b, t, j] * dot(weight[j], x0[m, b, t])
+                multiply(weight, x0[m, b], mixed)
+                recur(x[m, b], mixed)
     read_out(x, ends, out)
 
 
@@ -155,17 +190,18 @@ def pin_rows(x0, layers, ends, out):
 def da_rows(x0, layers, ends, n_hidden, out):
     """Write the logits of `da`, whose gates come from networks of so many hidden units."""
     x, (n_members, n_rows, depth, width) = x0.copy(), x0.shape
-    gate, one, two = np.empty(width, np.float32), np.float32(1), np.float32(2)
+    mixed, gate = np.empty((depth, width), np.float32), np.empty(width, np.float32)
     for m in range(n_members):
         for i in range(layers.shape[1]):
             weight = matrix_at(layers[m, i, 0], width, width)
             for b in range(n_rows):
                 network(layers[m, i, 1:], x0[m, b], n_hidden, gate)
-                for j in range(width):
-                    gate[j] = two / (one + exponential(-gate[j]))
-                for j in range(width):
-                    for t in range(depth):
-                        x[m, b, t, j] += x[m, b, t, j] * gate[j] * dot(weight[j], x0[m, b, t])
+                double_sigmoid(gate)
+                multiply(weight, x0[m, b], mixed)
+                for t in range(depth):
+                    for j in range(width):
+                        mixed[t, j] *= gate[j]
+                recur(x[m, b], mixed)
     read_out(x, ends, out)
 
 
@@ -173,23 +209,24 @@ def da_rows(x0, layers, ends, n_hidden, out):
 def dgp_rows(x0, layers, ends, n_hidden, rank, out):
     """Write the logits of `dgp`, with a diagonal Σ of so many numbers."""
     x, (n_members, n_rows, depth, width) = x0.copy(), x0.shape
-    sigma, q = np.empty(rank, np.float32), np.empty(rank, np.float32)
-    one, two = np.float32(1), np.float32(2)
+    mixed, sigma = np.empty((depth, width), np.float32), np.empty(rank, np.float32)
+    q = np.empty((depth, rank), np.float32)
     for m in range(n_members):
         for i in range(layers.shape[1]):
             u, v = matrix_at(layers[m, i, 0], width, rank), matrix_at(layers[m, i, 1], width, rank)
             for b in range(n_rows):
                 network(layers[m, i, 2:], x0[m, b], n_hidden, sigma)
-                for k in range(rank):
-                    sigma[k] = two / (one + exponential(-sigma[k]))
+                double_sigmoid(sigma)
                 for t in range(depth):
-                    q[:] = 0
-                    for j in range(width):
-                        add_scaled(q, x0[m, b, t, j], v[j])
                     for k in range(rank):
-                        q[k] *= sigma[k]
-                    for j in range(width):
-                        x[m, b, t, j] += x[m, b, t, j] * dot(u[j], q)
+                        q[t, k] = 0
+                    for j in range(width):  # V^T X_0
+                        for k in range(rank):
+                            q[t, k] += x0[m, b, t, j] * v[j, k]
+                    for k in range(rank):
+                        q[t, k] *= sigma[k]
+                multiply(u, q, mixed)
+                recur(x[m, b], mixed)
     read_out(x, ends, out)
 
 
@@ -197,23 +234,26 @@ def dgp_rows(x0, layers, ends, n_hidden, rank, out):
 def dwp_rows(x0, layers, ends, n_hidden, offset, out):
     """Write the logits of `dwp`, with `offset` (K,) added to the vectors u and v."""
     x, (n_members, n_rows, depth, width) = x0.copy(), x0.shape
-    rank = len(offset)
-    factors = np.empty((2, rank, width), np.float32)
-    vx = np.empty((depth, rank, width), np.float32)
+    mixed, rank = np.empty((depth, width), np.float32), len(offset)
+    factors = np.empty((2, rank, width), np.float32)  # u and v
+    vx = np.empty((rank * depth, width), np.float32)
+    heads = np.empty((rank * depth, width), np.float32)
     for m in range(n_members):
         for i in range(layers.shape[1]):
             weight = matrix_at(layers[m, i, 0], width, width)
             for b in range(n_rows):
                 network(layers[m, i, 1:], x0[m, b], n_hidden, factors.ravel())
                 for p in range(rank):
-                    factors[:, p] += offset[p]
                     for t in range(depth):
                         for j in range(width):
-                            vx[t, p, j] = factors[1, p, j] * x0[m, b, t, j]
-                for j in range(width):
+                            v = factors[1, p, j] + offset[p]
+                            vx[p * depth + t, j] = v * x0[m, b, t, j]
+                multiply(weight, vx, heads)
+                mixed[:] = 0
+                for p in range(rank):
                     for t in range(depth):
-                        total = np.float32(0)
-                        for p in range(rank):
-                            total += factors[0, p, j] * dot(weight[j], vx[t, p])
-                        x[m, b, t, j] += x[m, b, t, j] * total
+                        for j in range(width):
+                            u = factors[0, p, j] + offset[p]
+                            mixed[t, j] += u * heads[p * depth + t, j]
+                recur(x[m, b], mixed)
     read_out(x, ends, out)

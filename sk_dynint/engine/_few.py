@@ -82,8 +82,9 @@ class FewRows:
         self.memory = [p.detach() for p in self.parameters]  # stays as long as this does
         self.places = [p.data_ptr() for p in self.parameters]
         owners = [o for part in module.modules() for o in (part._modules, part._parameters)]
-        self.names = [(owner, name) for owner in owners for name in owner]
-        self.parts = [owner[name] for owner, name in self.names]
+        self.owners = [owner for owner in owners for _ in owner]
+        self.names = [name for owner in owners for name in owner]
+        self.parts = list(map(dict.get, self.owners, self.names))
 
     @classmethod
     def of(cls, module: CTRModule | Ensemble) -> FewRows | None:
@@ -109,8 +110,8 @@ class FewRows:
         return (
             module is self.module
             and compiled_loops(self.parameters[0]) is self.loops
-            and all(map(is_, [owner.get(name) for owner, name in self.names], self.parts))
-            and [p.data_ptr() for p in self.parameters] == self.places
+            and all(map(is_, map(dict.get, self.owners, self.names), self.parts))
+            and list(map(Tensor.data_ptr, self.parameters)) == self.places
         )
 
     def logits(self, indices: ArrayLike) -> NDArray[np.float32]:
