@@ -389,7 +389,7 @@ class BaseCTRClassifier(
             Columns in the order of ``classes_``.
         """
         logits = self.decision_function(X)  # checks that there are classes
-        return self._loss.predict_proba(logits)
+        return self.net_.criterion_.predict_proba(logits)
 
     def predict(self, X: Any) -> np.ndarray:
         """Most probable class.
@@ -405,7 +405,7 @@ class BaseCTRClassifier(
             Labels out of ``classes_``.
         """
         logits = self.decision_function(X)
-        return self.classes_[self._loss.predict(logits)]
+        return self.classes_[self.net_.criterion_.predict(logits)]
 
     def unseen_rate(self, X: Any, *, warn_above: float | None = None) -> pd.DataFrame:
         """Tell how many values of new rows the model cannot tell from one another.

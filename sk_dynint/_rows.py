@@ -225,6 +225,8 @@ def check_columns(estimator: Any, X: Any, *, reset: bool) -> Any:
 
 def encode(X: Any, encoder: Any) -> EncodedData:
     """Encode raw columns; take encoded data as it is, if the same encoder has made it."""
+    if (rows := as_dicts(X)) is not None:  # for a FieldEncoder, see `check_columns`
+        return EncodedData(unfrozen(encoder).encode_dicts(rows))
     if not isinstance(X, EncodedData):
         return EncodedData(encoder.transform(X))
     if X.encoder is not encoder and not _are_equal(X.encoder, encoder):

@@ -1,13 +1,16 @@
 r"""Latency of a prediction: in Python, and of the web service of examples/serving under load.
 
-    pip install -c constraints.txt -e ".[serving]"
+    pip install -c constraints.txt -e ".[serving,fast,onnx]" onnxruntime
     python examples/benchmarks/bench_serving.py --seconds 10
+    SK_DYNINT_COMPILED=0 python examples/benchmarks/bench_serving.py --clients
 
-A single network and an ensemble of four, with default parameters, learn from 20,000 flights.  First
-one row is predicted again and again in one thread: from a frame, from a dict, and from indices.
-Then uvicorn serves the single network with one worker; so many clients as are told, each a thread
-with a connection of its own, send one row after the other over the loopback.  Clients and service
-share the cores, as figures of a laptop do.
+A single network and an ensemble of four, with default parameters but without crosses, learn from
+20,000 flights, and from as many rows of make_ctr_classification.  First one row is predicted again
+and again in one thread: from a frame, from a dict, from indices, and by onnxruntime from the same
+dict; of an ensemble of each variant, from a dict.  Then uvicorn serves the single network of the
+flights with one worker; so many clients as are told, each a thread with a connection of its own,
+send one row after the other over the loopback.  Clients and service share the cores, as figures of
+a laptop do.
 """
 
 # %%
@@ -24,11 +27,11 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import torch
 
-from sk_dynint import DynIntClassifier
-from sk_dynint.datasets import load_flights
-from sk_dynint.training import EncodedData
+from sk_dynint import DynIntClassifier, EncodedData
+from sk_dynint.datasets import load_flights, make_ctr_classification
 
 SERVICE = Path(__file__).parents[1] / "serving"
 PORT = 8765
@@ -39,23 +42,54 @@ def quantiles(times):
     return " | ".join(f"{1e3 * np.quantile(times, q):.2f}" for q in (0.5, 0.99))
 
 
-def times_of(predict, items):
+def times_of(predict, items, n_rounds=4):
     """Return how long each item takes."""
     times = []
-    for item in items:
+    for item in items * n_rounds:
         start = time.perf_counter()
         predict(item)
         times.append(time.perf_counter() - start)
     return times[len(times) // 10 :]
 
 
-def in_python(model, X, name):
+def onnx_session(model):
+    """Return a function that predicts a dict by onnxruntime, in one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    with tempfile.TemporaryDirectory() as folder:
+        model.to_onnx(Path(folder) / "model.onnx")
+        session = onnxruntime.InferenceSession(Path(folder) / "model.onnx", options)
+    missing = {
+        each.name: ("<NA>", object) if "string" in each.type else (np.nan, np.float64)
+        for each in session.get_inputs()
+    }
+
+    def predict(row):
+        columns = {
+            name: np.array([[other if row[name] is None else row[name]]], dtype)
+            for name, (other, dtype) in missing.items()
+        }
+        return session.run(["probabilities"], columns)[0]
+
+    return predict
+
+
+def in_python(name, model, X, kinds=("a frame", "a dict", "indices", "a dict, ONNX")):
     """Print what one row takes in this process."""
     frames = [X.iloc[[i]] for i in range(500)]
     dicts = [json.loads(frame.to_json(orient="records"))[0] for frame in frames]
-    encoded = [EncodedData(model.encoder_.transform(row), encoder=model.encoder_) for row in dicts]
-    for kind, rows in (("a frame", frames), ("a dict", dicts), ("indices", encoded)):
-        print(f"| {name}, {kind} | {quantiles(times_of(model.predict_proba, rows))} |", flush=True)
+    ways = {
+        "a frame": (model.predict_proba, frames),
+        "a dict": (model.predict_proba, dicts),
+        "indices": (
+            model.predict_proba,
+            [EncodedData(model.encoder_.transform(row), encoder=model.encoder_) for row in dicts],
+        ),
+    }
+    if "a dict, ONNX" in kinds:
+        ways["a dict, ONNX"] = onnx_session(model), dicts
+    for kind in kinds:
+        print(f"| {name}, {kind} | {quantiles(times_of(*ways[kind]))} |", flush=True)
     return dicts
 
 
@@ -103,23 +137,42 @@ def main():
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=10.0, help="of load by each number")
-    parser.add_argument("--clients", nargs="+", type=int, default=[1, 8, 32])
+    parser.add_argument("--clients", nargs="*", type=int, default=[1, 8, 32])
     parser.add_argument("--rows", type=int, default=20_000, help="to learn from")
     args = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")  # of advice on columns
     flights = load_flights()
     chosen = flights.data.sample(args.rows, random_state=0).drop(columns="month")
-    y = flights.target[chosen.index]
-    print(f"| one row of {chosen.shape[1]} columns | p50, ms | p99, ms |\n|---|---|---|")
-    models = {}
-    for n_members in (1, 4):
-        model = DynIntClassifier(n_members=n_members, random_state=0, crosses=None)
-        models[n_members] = model.fit(chosen, y)
-        rows = in_python(model, chosen, "1 network" if n_members == 1 else f"{n_members} members")
+    tables = {
+        "flights": (chosen, flights.target[chosen.index]),
+        "made up": make_ctr_classification(args.rows, random_state=0),
+    }
+    print("| one row | p50, ms | p99, ms |\n|---|---|---|")
+    for name, (X, y) in tables.items():
+        of = f"{name}, {X.shape[1]} columns"
+        for n_members in (1, 4):
+            made = DynIntClassifier(n_members=n_members, random_state=0, crosses=None).fit(X, y)
+            networks = "1 network" if n_members == 1 else f"{n_members} members"
+            rows = in_python(f"{of}, {networks}", made, X)
+            if name == "flights" and n_members == 1:
+                model, flight_rows = made, rows
+    for variant in (
+        "pin",
+        "dgp",
+        "dwp",
+    ):  # of the last table; how good a network is does not matter
+        made = DynIntClassifier(variant, n_members=4, random_state=0, crosses=None, max_epochs=1)
+        in_python(f"{of}, 4 members, {variant}", made.fit(X, y), X, ["a dict"])
+    if args.clients:
+        serve(model, flight_rows, args)
+
+
+def serve(model, rows, args):
+    """Print the table of the service."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "flights.safetensors"
-        models[1].save(path)
+        model.save(path)
         command = [sys.executable, "-m", "uvicorn", "--app-dir", SERVICE, "app:app"]
         options = ["--port", str(PORT), "--log-level", "warning"]
         environment = os.environ | {"SK_DYNINT_MODEL": str(path)}

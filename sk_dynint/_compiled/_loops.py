@@ -1,5 +1,6 @@
 """All loops that numba compiles; :func:`sk_dynint._compiled.compiled_loops` imports this file."""
 
+from sk_dynint._compiled._few import da_rows, dgp_rows, dwp_rows, look_up, pin_rows
 from sk_dynint._compiled._rows import ftrl, ftrl_rows, row_keys, sum_by_key
 from sk_dynint._compiled._stack import (
     gated_recursion,
@@ -12,11 +13,16 @@ from sk_dynint._compiled._stack import (
 )
 
 __all__ = [
+    "da_rows",
+    "dgp_rows",
+    "dwp_rows",
     "ftrl",
     "ftrl_rows",
     "gated_recursion",
     "gated_recursion_backward",
+    "look_up",
     "merge",
+    "pin_rows",
     "recursion",
     "recursion_backward",
     "relu_backward",

@@ -2,6 +2,7 @@
 
 from sk_dynint.engine._engine import AnyBatch, Batch, Engine, MemberBatch, Sums, supports_bfloat16
 from sk_dynint.engine._ensemble import EnsembleEngine, make_engine
+from sk_dynint.engine._few import FewRows
 from sk_dynint.engine._kernel import Kernel
 from sk_dynint.engine._threads import Workers
 from sk_dynint.engine.kernels import KERNELS, StackKernel
@@ -12,6 +13,7 @@ __all__ = [
     "Batch",
     "Engine",
     "EnsembleEngine",
+    "FewRows",
     "Kernel",
     "MemberBatch",
     "StackKernel",

@@ -16,13 +16,16 @@ from scipy.sparse import issparse
 
 from ._binning import SCORES, NumericField
 from ._cells import Truth, kinds_of
-from ._field import MISSING, Field, Indices
+from ._field import MISSING, RARE, Field, Indices
 from ._levels import CategoricalField
 
 Row = Mapping[Any, Any]
 
 MAX_ROWS = 64
 """Up to so many rows are read cell by cell; a frame of more takes less time."""
+
+DICT_MAX_LEVELS = 4096
+"""Up to so many levels are also kept as a dict, which answers sooner than pandas does."""
 
 
 class UnusualCellError(Exception):
@@ -72,11 +75,14 @@ class RowReader:
     ----------
     fields : list of Field
         The fields of the columns.
+    names : list
+        Names of the columns.
     """
 
-    def __init__(self, fields: Sequence[Field]) -> None:
+    def __init__(self, fields: Sequence[Field], names: Sequence[Any]) -> None:
+        self.names = names
         self.levels = [
-            (j, field, _makers_of_keys(field))
+            (j, _finder(field), _makers_of_keys(field))
             for j, field in enumerate(fields)
             if isinstance(field, CategoricalField)
         ]
@@ -92,15 +98,13 @@ class RowReader:
         }
         self.reads_all = len(self.levels) + len(numeric) == len(fields)
 
-    def read(self, rows: Sequence[Row], names: Sequence[Any], out: Indices) -> bool:
+    def read(self, rows: Sequence[Row], out: Indices) -> bool:
         """Write the indices of a few rows, if they hold nothing unusual.
 
         Parameters
         ----------
         rows : sequence of dict
             The rows.
-        names : sequence
-            Names of the columns.
         out : ndarray of shape (n_samples, n_columns or more), int32
             Where to write.
 
@@ -112,6 +116,7 @@ class RowReader:
         """
         if not self.reads_all or len(rows) > MAX_ROWS:
             return False
+        names = self.names
         try:
             for row, indices in zip(rows, out, strict=True):
                 if len(row) != len(names):
@@ -122,7 +127,7 @@ class RowReader:
         return True
 
     def _read_row(self, cells: Sequence[Any], out: Indices) -> None:
-        for j, field, makers in self.levels:
+        for j, find, makers in self.levels:
             cell = cells[j]
             make_key = makers.get(type(cell))
             if cell is None or cell != cell:
@@ -130,12 +135,19 @@ class RowReader:
             elif make_key is None:
                 raise UnusualCellError
             else:
-                out[j] = 1 + field._position(make_key(cell))
+                out[j] = find(make_key(cell), RARE)
         for name, fields in self.bins.items():
             numbers = np.array([_number(cells[j]) for j, *_ in fields])
             scores = SCORES[name](numbers).tolist()
             for (j, thresholds, index), score in zip(fields, scores, strict=True):
                 out[j] = MISSING if score != score else index[bisect_left(thresholds, score)]
+
+
+def _finder(field: CategoricalField) -> Callable[[Any, int], int]:
+    """Return what tells the index of a key, or a default."""
+    if len(field.levels) > DICT_MAX_LEVELS:
+        return field.index_of
+    return {key: index for index, key in enumerate(field.levels, start=MISSING)}.get
 
 
 def _makers_of_keys(field: Field) -> dict[type, Callable[[Any], Any]]:

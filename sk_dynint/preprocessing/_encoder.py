@@ -534,19 +534,33 @@ class FieldEncoder(DisplayMixin, FieldsMixin, Versioned, TransformerMixin, BaseE
             and missing values are no reason.
         """
         check_is_fitted(self)
-        n_columns, labels = len(self._fields), self._labels()
         if is_lazy(X):
-            return transform_source(self, as_source(X).select(labels))
+            return transform_source(self, as_source(X).select(self._labels()))
         if (rows := as_dicts(X)) is not None:
-            indices = np.empty((len(rows), len(self.cardinalities_)), dtype=np.int32)
-            if self._reader.read(rows, labels, indices):
-                encode_crosses(self._crosses, indices, n_columns)
-                return indices
-            X = to_frame(rows, labels)
+            return self.encode_dicts(rows)
+        n_columns, labels = len(self._fields), self._labels()
         n_crossed = len(self.cardinalities_) - n_columns
         indices, shares = encode_columns(self._read(X, reset=False), self._fields, n_crossed)
         warn_of_strangers(labels, self._fields, shares)
         encode_crosses(self._crosses, indices, n_columns)
+        return indices
+
+    def encode_dicts(self, rows: Sequence[Mapping[Any, Any]]) -> Indices:
+        """Encode rows as dicts: what `transform` does, for callers that know that it is fitted.
+
+        Parameters
+        ----------
+        rows : list of dict
+            The values of all columns by their names, in any order.
+
+        Returns
+        -------
+        indices : ndarray of shape (n_samples, n_encoded), int32
+        """
+        indices = np.empty((len(rows), len(self.cardinalities_)), dtype=np.int32)
+        if not self._reader.read(rows, indices):
+            return self.transform(to_frame(rows, self._labels()))
+        encode_crosses(self._crosses, indices, len(self._fields))
         return indices
 
     def inverse_transform(self, X: ArrayLike) -> pd.DataFrame:
@@ -686,7 +700,7 @@ class FieldEncoder(DisplayMixin, FieldsMixin, Versioned, TransformerMixin, BaseE
         n_samples: int,
     ) -> None:
         self._fields, self._crosses = list(fields), list(crosses)
-        self._reader = RowReader(fields)
+        self._reader = RowReader(fields, self._labels())
         self.n_samples_seen_ = n_samples
         cardinalities = [field.cardinality for field in fields]
         self.field_kinds_ = [field.name for field in fields]

@@ -62,7 +62,7 @@ class CategoricalField(Field):
                 return arrow_positions(self.levels, values)
         keys = arrow_keys(values) if is_arrow_backed(values) else values
         if len(keys) <= DIRECT_LOOKUP_MAX_ROWS:
-            return np.array([self._position(key) for key in keys], dtype=np.intp)
+            return np.array([self.index_of(key) - 1 for key in keys], dtype=np.intp)
         return self.levels.get_indexer(pd.Index(keys, dtype=object))
 
     def _suits_arrow(self, values: Any) -> bool:
@@ -73,11 +73,12 @@ class CategoricalField(Field):
         n_least = max(len(self.levels), DIRECT_LOOKUP_MAX_ROWS + 1)
         return self.kind == "strings" and is_arrow_backed(values) and len(values) >= n_least
 
-    def _position(self, key: Any) -> int:
+    def index_of(self, key: Any, default: int = RARE) -> int:
+        """Return the index of a key, `default` if it is none of the levels."""
         try:
-            return self.levels.get_loc(key)
+            return 1 + self.levels.get_loc(key)
         except KeyError:
-            return -1
+            return default
 
     def state_dict(self, label: Any) -> dict[str, Any]:
         """Return kind, counts and levels."""

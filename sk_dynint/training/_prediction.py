@@ -13,9 +13,12 @@ from torch import Tensor
 from sk_dynint._loss import Loss
 from sk_dynint._module import CTRModule, Ensemble
 from sk_dynint._process import no_fork, one_thread, safe_threads
-from sk_dynint.engine import make_engine
+from sk_dynint.engine import FewRows, make_engine
 from sk_dynint.training._data import EncodedData, check_indices
 from sk_dynint.training._run import is_ours
+
+FEW_MAX_ROWS = 8
+"""Up to so many rows are computed by compiled loops, where there are some for the module."""
 
 EAGER_MAX_ROWS = 64
 """Up to so many rows are predicted by the module itself: preparing a kernel would take longer."""
@@ -35,6 +38,7 @@ class PredictionMixin:
     device: str | torch.device
     module__cardinalities: Any
     module__slots: Any
+    _few_rows: FewRows | None = None
 
     def logits(self, indices: Tensor | NDArray[np.integer]) -> Tensor:
         """Return the logits of field indices that are known to be valid, on the net's device.
@@ -43,6 +47,9 @@ class PredictionMixin:
         by any number of them, unless a part of the module is a user's own, which may keep something
         between calls and runs in one thread of Python, with torch's inside.
         """
+        if len(indices) <= FEW_MAX_ROWS and (few_rows := self._find_few_rows()) is not None:
+            with no_fork():
+                return torch.from_numpy(few_rows.logits(indices))
         rows = torch.as_tensor(indices).to(self.device)
         if self.module_.training:
             self.module_.eval()
@@ -56,6 +63,17 @@ class PredictionMixin:
         engine = make_engine(self.module_, n_threads=n_threads)
         with safe_threads(), engine.workers.running():
             return engine.logits(rows)
+
+    def _find_few_rows(self) -> FewRows | None:
+        """Return what computes a few rows, if there is something; it is kept as long as valid."""
+        few_rows = self._few_rows  # which other threads may replace
+        if few_rows is None or not few_rows.is_valid(self.module_):
+            few_rows = self._few_rows = FewRows.of(self.module_)
+        return few_rows
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave addresses in this process out of copies and pickles."""
+        return super().__getstate__() | {"_few_rows": None}  # type: ignore[operator]
 
     def infer(self, x: Any, **fit_params: Any) -> Tensor:
         """Return the logits of encoded rows."""
