@@ -62,6 +62,9 @@ class NetMixin(Versioned):
     def _optimizer_policy(self) -> OptimizerPolicy:
         raise NotImplementedError
 
+    def _make_body(self) -> MakeBody:
+        raise NotImplementedError
+
     def _checked_body(self) -> MakeBody:
         raise NotImplementedError
 
@@ -257,10 +260,11 @@ class NetMixin(Versioned):
         vars(made).update(content["own"])
         net, weights = content["net"], content["net"]["weights"]
         exact = any(value.dtype == np.float64 for value in weights.values())
-        make_body = made._checked_body()
         n_classes = len(made.classes_)
         base = 0.0 if n_classes == 2 else [0.0] * n_classes
-        made._check_size(make_body, np.size(base), sum(value.size for value in weights.values()))
+        n_weights = sum(value.size for value in weights.values())
+        made._check_size(made._make_body(), np.size(base), n_weights)
+        make_body = made._checked_body()
         made.net_ = made._make_net(make_body, base, net["batch_size"], 0, exact=exact)
         module = made.net_.module_
         wanted = {name: tuple(value.shape) for name, value in module.state_dict().items()}
