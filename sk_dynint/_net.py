@@ -257,6 +257,7 @@ class NetMixin(Versioned):
             If weights are missing, or do not fit the parameters.
         """
         made = cls(**content["params"])
+        made._validate_params()  # type: ignore[attr-defined]
         vars(made).update(content["own"])
         net, weights = content["net"], content["net"]["weights"]
         exact = any(value.dtype == np.float64 for value in weights.values())

@@ -66,6 +66,7 @@ CLAIMS = {
     "members": {"own": {"n_members_": 1024}},
     "knots": {"n_knots": 2**40},
     "knots, many scales": {"n_knots": (1024,) * 10_000},
+    "layers": {"n_layers": 2**30},
     "rank": {"variant": "dgp", "rank": 2**40},
     "beside": {"beside": "dnn", "beside_params": {"hidden_units": (2**20, 2**20)}},
     "classes": {"own": {"classes_": np.arange(100_000)}},
