@@ -44,7 +44,8 @@ def read_table(
     Parameters
     ----------
     path : path
-        A .parquet file, or a .csv or .tsv file, which may be compressed (.csv.gz, ...).
+        A .parquet file, or a .csv or .tsv file, which may be compressed (.csv.gz, ...).  A line of
+        a text file has at most a million bytes.
     categorical_features : collection of str or "all", default=()
         Columns of identifiers: of a text file they are read as they are written, and missing where
         they are empty; of a Parquet file they become categories.  "all" are those that
