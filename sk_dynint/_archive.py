@@ -102,7 +102,10 @@ def read(path: str | os.PathLike[str], trusted: Sequence[type] = ()) -> Archive:
             _check_format(path, description)
             arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
         content = Unpacker(arrays, trusted).unpack(description["content"])
-        archive = Archive(description["kind"], description["versions"], content)
+        kind, written_by = description["kind"], description["versions"]
+        if not (isinstance(kind, str) and isinstance(written_by, dict)):
+            raise TypeError("its kind or its versions are no text")
+        archive = Archive(kind, written_by, content)
     except ArchiveError:
         raise
     except Exception as error:  # the checksum fits, but what it seals is not what we write

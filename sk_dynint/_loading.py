@@ -67,7 +67,9 @@ def load(path: str | os.PathLike[str], *, trusted: Sequence[type] = ()) -> Any:
         raise ArchiveError(f"{os.fspath(path)} holds a {archive.kind}, which is none of ours")
     try:
         return CLASSIFIERS[archive.kind]._restored(archive.content)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (ValueError, MemoryError):
+        raise
+    except Exception as error:  # what is missing, or is of another type, fails anywhere
         theirs = archive.versions.get("sk_dynint")
         raise ArchiveError(
             f"{os.fspath(path)}, which sk_dynint {theirs} saved, cannot be read by "

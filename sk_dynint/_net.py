@@ -64,6 +64,9 @@ class NetMixin(Versioned):
     def _optimizer_policy(self) -> OptimizerPolicy:
         raise NotImplementedError
 
+    def _make_body(self) -> MakeBody:
+        raise NotImplementedError
+
     def _checked_body(self) -> MakeBody:
         raise NotImplementedError
 
@@ -314,15 +317,16 @@ class NetMixin(Versioned):
             If weights are missing, or do not fit the parameters.
         """
         made = cls(**content["params"])
+        made._validate_params()  # type: ignore[attr-defined]
         vars(made).update(content["own"])
         net, weights = content["net"], content["net"]["weights"]
         exact = any(value.dtype == np.float64 for value in weights.values())
-        make_body = made._checked_body()
         n_classes = len(made.classes_)
         base = 0.0 if n_classes == 2 else [0.0] * n_classes
         n_rows = table_rows(weights)
         n_weights = sum(value.size for value in weights.values())
-        made._check_size(make_body, np.size(base), n_weights, n_rows[0])
+        made._check_size(made._make_body(), np.size(base), n_weights, n_rows[0])
+        make_body = made._checked_body()
         options = {"table_rows": n_rows} if any(n_rows) else {}
         made.net_ = made._make_net(make_body, base, net["batch_size"], 0, exact=exact, **options)
         module = made.net_.module_

@@ -17,6 +17,10 @@ from sklearn.utils.validation import check_is_fitted
 _INTEGERS = ("uint8", "uint16", "uint32", "int8", "int16", "int32")
 """Types that arrays of integers are stored in if their values allow it."""
 
+MAX_BYTES_OF_STRINGS = 64 << 20
+"""Most that an array of strings may take in memory, where each takes as much as the longest one: a
+short file must not ask for gigabytes."""
+
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -83,6 +87,8 @@ class Packer:
         if array.dtype.kind not in "biuf":
             if array.dtype.kind not in "OUT":
                 raise TypeError(f"{where} is an array of {array.dtype}, which cannot be saved")
+            if array.dtype.kind == "U" and array.nbytes > MAX_BYTES_OF_STRINGS:
+                raise TypeError(f"{where} is an array of strings of {array.nbytes:,} bytes")
             items = [self.pack(item, where) for item in array.ravel().tolist()]
             return {"items": items, "shape": list(array.shape), "dtype": array.dtype.str}
         name = where
@@ -144,6 +150,9 @@ class Unpacker:
         array = np.empty(len(items), dtype=object)
         array[:] = items
         if tree["dtype"].lstrip("<>|=")[:1] == "U":
+            longest = max(map(len, items), default=0)
+            if 4 * longest * len(items) > MAX_BYTES_OF_STRINGS:
+                raise ArchiveError(f"{len(items):,} strings of up to {longest:,} characters")
             array = array.astype(str)
         return array.reshape(shape)
 

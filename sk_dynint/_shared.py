@@ -16,6 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+MAX_KNOTS = 1024
+"""Most knots of a number, of all scales together."""
+
 
 class Shared(NamedTuple):
     """What is to be shared, and by which indices; see the two modules."""
@@ -318,9 +321,12 @@ def knots_by_scale(n_knots: int | Sequence[int] | None) -> tuple[int, ...]:
     Raises
     ------
     ValueError
-        If one of them is no whole number, or less than 2.
+        If one of them is no whole number or less than 2, or if there are too many.
     """
     numbers = (n_knots,) if isinstance(n_knots, int | Integral) else tuple(n_knots or ())
-    if not all(isinstance(n, Integral) and n > 1 for n in numbers):
-        raise ValueError(f"n_knots={n_knots!r}; each must be a whole number of 2 or more")
+    if not all(isinstance(n, Integral) and n > 1 for n in numbers) or sum(numbers) > MAX_KNOTS:
+        raise ValueError(
+            f"n_knots={n_knots!r}; each must be a whole number of 2 or more, and their sum at most "
+            f"{MAX_KNOTS:,}"
+        )
     return tuple(map(int, numbers))

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import settings
 
 from sk_dynint import BaselineClassifier, DynIntClassifier
 from sk_dynint.interactions import VARIANTS
@@ -15,6 +16,10 @@ from sk_dynint.interactions import VARIANTS
 NEEDS_ONEDNN = pytest.mark.skipif(
     not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this torch has no oneDNN"
 )
+
+
+settings.register_profile("shared", deadline=None)  # a slow moment of the machine is no failure
+settings.load_profile("shared")
 
 
 @pytest.fixture(scope="session", autouse=True)

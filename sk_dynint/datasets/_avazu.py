@@ -44,7 +44,7 @@ def read_avazu(
     Parameters
     ----------
     path : str or path-like
-        The file: plain, gzipped, or alone in a zip archive.
+        The file: plain, packed (gz, bz2, xz), or alone in a zip archive.
     time_features : bool, default=False
         Whether to add `hour`, "00" to "23", and `weekday`, "0" Monday to "6" Sunday, to the 21
         features of the paper.

@@ -44,7 +44,7 @@ def read_criteo(
     Parameters
     ----------
     path : str or path-like
-        The file: plain, gzipped, or alone in a zip archive.
+        The file: plain, packed (gz, bz2, xz), or alone in a zip archive.
     n_rows : int, default=None
         How many rows to read; the first ones, of the sample if there is one. None means all.
     fraction : float, default=None

@@ -7,7 +7,9 @@ than any of a log is cut, so that a block never grows.
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import io
 import lzma
 import zipfile
 import zlib
@@ -15,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Self, cast
+from typing import IO, Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +25,8 @@ from numpy.typing import NDArray
 MAX_LINE_BYTES = 1 << 20
 """Longest line that is read; the longest of the published logs has some thousand bytes."""
 
-_MAGIC = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip"}
+_MAGIC = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"BZh": "bz2", b"\xfd7zXZ\0": "xz"}
+_OPEN: dict[str, Callable[[Any], Any]] = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open}
 _DAMAGES = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 
@@ -82,27 +85,27 @@ def shorten(text: object, length: int = 40) -> str:
 
 @contextmanager
 def open_log(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file, plain, gzipped or the only one in a zip archive, as its content says.
+    """Open a file, plain, packed or the only one in a zip archive, as its content says.
 
     Errors of the file name it, also those that are met when it is read.
     """
     try:
         with ExitStack() as stack:
-            yield _unpack(path, stack)
+            yield unpacked(path, stack)
     except _DAMAGES as error:
         if isinstance(error, OSError) and error.filename is not None:  # for example, not found
             raise
         raise OSError(f"{path} cannot be read: {shorten(error, 200)}") from error
 
 
-def _unpack(path: Path, stack: ExitStack) -> IO[bytes]:
+def unpacked(path: Path, stack: ExitStack) -> IO[bytes]:
     """Return the file or what is packed in it; the stack closes both."""
     file = stack.enter_context(path.open("rb"))
-    start = file.read(4)
+    start = file.read(6)
     file.seek(0)
     packing = next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
-    if packing == "gzip":
-        return cast(IO[bytes], stack.enter_context(gzip.open(file)))
+    if packing in _OPEN:
+        return cast(IO[bytes], stack.enter_context(_OPEN[packing](file)))
     return _open_member(path, file, stack) if packing == "zip" else file
 
 
@@ -120,6 +123,29 @@ def _open_member(path: Path, file: IO[bytes], stack: ExitStack) -> IO[bytes]:
         f"{[shorten(name) for name in members[:5]]}; it must hold exactly one. Unpack it and read "
         "a file of it."
     )
+
+
+class ShortLines(io.BufferedIOBase):
+    """A file of text for a reader that holds a whole line in memory; one that is too long fails."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.length = 0  # of the last line so far
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        piece = self.file.read(-1 if size is None else size)
+        start, end, rest = piece.replace(b"\r", b"\n").partition(b"\n")
+        longest = self.length = self.length + len(start)
+        if end:
+            self.length = len(rest) - rest.rfind(b"\n") - 1
+        if max(longest, self.length) > MAX_LINE_BYTES:
+            raise ValueError(f"a line is longer than {MAX_LINE_BYTES:,} bytes")
+        return piece
+
+    read1 = read
 
 
 def read_header(file: IO[bytes], path: Path, separator: str) -> list[str]:

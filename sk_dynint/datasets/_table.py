@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -11,8 +12,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from ._lines import ShortLines, shorten, unpacked
+
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 SUFFIXES = (".parquet", *SEPARATORS)
+
+PACKED_BY_PANDAS = {".zst", ".tar", ".tgz"}
+"""Archives that only pandas opens."""
 
 MISSING_TEXTS = (
     *("", "NA", "N/A", "#N/A", "#N/A N/A", "#NA", "<NA>", "n/a", "nan", "NaN", "-nan", "-NaN"),
@@ -38,7 +44,8 @@ def read_table(
     Parameters
     ----------
     path : path
-        A .parquet file, or a .csv or .tsv file, which may be compressed (.csv.gz, ...).
+        A .parquet file, or a .csv or .tsv file, which may be compressed (.csv.gz, ...).  A line of
+        a text file has at most a million bytes.
     categorical_features : collection of str or "all", default=()
         Columns of identifiers: of a text file they are read as they are written, and missing where
         they are empty; of a Parquet file they become categories.  "all" are those that
@@ -83,7 +90,7 @@ def read_table(
     except FileNotFoundError:
         raise
     except Exception as error:  # readers raise anything for a file that is cut off or encrypted
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{path}: {shorten(error, 1000)}") from error
 
 
 def write_table(frame: pd.DataFrame, path: str | PathLike[str]) -> None:
@@ -126,7 +133,8 @@ def _read_parquet(path: Path, categorical: Any, numeric: Any, columns: Any) -> p
 
 def _read_text(path: Path, categorical: Any, numeric: Any, columns: Any, sep: str) -> pd.DataFrame:
     options: dict[str, Any] = {"sep": sep, "encoding": "utf-8"}
-    header = list(pd.read_csv(path, nrows=0, **options))
+    with _open_text(path) as file:
+        header = list(pd.read_csv(file, nrows=0, **options))
     if len(header) == 1 and (found := [s for s in (";", "\t", ",", "|") if s in header[0]]):
         raise ValueError(
             f"its only column is {header[0]!r}; the separator is {sep!r}, should it be "
@@ -134,11 +142,11 @@ def _read_text(path: Path, categorical: Any, numeric: Any, columns: Any, sep: st
         )
     chosen = _resolve(header, categorical, numeric, columns)
     missing = {name: list(MISSING_TEXTS) for name in header}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _open_text(path) as file:
         # Of rows that are longer than the first line.
         warnings.simplefilter("error", pd.errors.ParserWarning)
         frame = pd.read_csv(
-            path,
+            file,
             index_col=False,
             dtype=dict.fromkeys(chosen.categorical, "str"),
             na_values=missing | {name: [""] for name in chosen.categorical},
@@ -148,6 +156,16 @@ def _read_text(path: Path, categorical: Any, numeric: Any, columns: Any, sep: st
             **options,
         )
     return _as_numbers(frame[chosen.columns], chosen.numeric)
+
+
+@contextmanager
+def _open_text(path: Path) -> Iterator[Any]:
+    """Open a text file, packed or not; a line without an end, a few bytes in a gz, is not read."""
+    if path.suffix in PACKED_BY_PANDAS:
+        yield path
+    else:
+        with ExitStack() as stack:
+            yield ShortLines(unpacked(path, stack))
 
 
 class _Chosen(NamedTuple):

@@ -39,7 +39,7 @@ from ._levels import CategoricalField
 from ._list_field import ListField
 from ._lists import shortened, split_strings
 from ._roles import column_position, resolve_binning, resolve_crosses, resolve_separators
-from ._state import part_of, prefixed
+from ._state import parts_of, prefixed
 from ._streaming import fit_source, source_columns, transform_source
 from ._target import Sample
 
@@ -480,13 +480,12 @@ class FieldEncoder(DisplayMixin, FieldsMixin, Versioned, TransformerMixin, BaseE
         self : FieldEncoder
         """
         fields: list[Field] = []
+        states, crossed = parts_of(state, "fields"), parts_of(state, "crosses")
         for j in range(state["n_features"]):
-            own = part_of(state, f"fields.{j}.")
+            own = states[j]
             kind = ListField if "width" in own else CategoricalField
             fields.append((NumericField if own["is_numeric"] else kind).from_state(own))
-        crosses = [
-            Cross.from_state(part_of(state, f"crosses.{i}.")) for i in range(state["n_crosses"])
-        ]
+        crosses = [Cross.from_state(crossed[i]) for i in range(state["n_crosses"])]
         self.n_features_in_ = state["n_features"]
         if state["names"]:
             self.feature_names_in_ = np.array(state["names"], dtype=object)

@@ -17,6 +17,9 @@ from ._lists import ListColumn, as_lists
 PAD = -1
 """Index in the place of an element that a list does not have."""
 
+MAX_WIDTH = 2**20
+"""Most elements that a state may claim, for which there is room in every encoded row."""
+
 
 @dataclass(frozen=True, eq=False)
 class ListField(CategoricalField):
@@ -59,6 +62,8 @@ class ListField(CategoricalField):
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Return the field that had this state."""
+        if not 1 <= state["width"] <= MAX_WIDTH:
+            raise ValueError(f"lists of {state['width']:,} elements; allowed are {MAX_WIDTH:,}")
         field: Any = super().from_state(state)
         return replace(field, width=state["width"])
 

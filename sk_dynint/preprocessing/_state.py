@@ -80,6 +80,15 @@ def part_of(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
 
+def parts_of(state: Mapping[str, Any], name: str) -> dict[int, dict[str, Any]]:
+    """Return the states of parts that are numbered, "fields.0.", "fields.1." and so on."""
+    parts: dict[int, dict[str, Any]] = {}
+    for key, value in part_of(state, f"{name}.").items():
+        number, _, own = key.partition(".")
+        parts.setdefault(int(number), {})[own] = value
+    return parts
+
+
 def pack_keys(keys: Any, label: Any) -> dict[str, Any]:
     """Return keys of levels as arrays.
 
@@ -128,6 +137,8 @@ def _type_of(key: Any, label: Any) -> int:
 def unpack_keys(state: dict[str, Any]) -> NDArray[np.object_]:
     """Return the keys that :func:`pack_keys` was given."""
     data, types = state["text"].tobytes(), state["types"]
+    if (state["lengths"] < 0).any() or state["lengths"].sum() != len(data):
+        raise ValueError("the lengths of levels are not those of their text")
     ends = np.cumsum(state["lengths"], dtype=np.int64).tolist()
     starts = [0, *ends[:-1]]
     if data.isascii():  # all at once: places of bytes are those of characters

@@ -13,7 +13,7 @@ from sk_dynint import BaselineClassifier, DynIntClassifier
 from tests.conftest import make_clicks
 
 FORKS = """
-import os, signal, sys, threading, time, warnings
+import os, signal, sys, tempfile, threading, time, warnings
 import numpy as np, pandas as pd, torch
 from sk_dynint import BaselineClassifier, DynIntClassifier, FieldEncoder
 
@@ -83,6 +83,40 @@ dropout()
 for _ in range(5):
     assert beside(dropout, dropout, 2) == 0
 """,
+    "members": """
+def members():
+    return DynIntClassifier(**small_steps).fit(X, y)
+
+small_steps = short | {"n_members": 3, "crosses": None, "batch_size": 256}
+model = members()
+for work in (lambda: model.predict_proba(X), members, lambda: model.partial_fit(X, y)):
+    assert child(work) == 0
+for _ in range(3):
+    assert beside(members, members, 2) == 0
+    assert beside(lambda: model.predict_proba(X), lambda: model.predict_proba(X[:9]), 4) == 0
+""",
+    "compiled loops": """
+os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp()  # so that they are compiled anew
+quick = short | {"n_members": 1, "crosses": None, "batch_size": 32}
+for variant in ("pin", "dgp"):  # the first fork comes while they are compiled
+    fit = lambda: DynIntClassifier(variant, **quick).fit(X[:200], y[:200])
+    for _ in range(3):
+        assert beside(fit, fit, 2) == 0
+""",
+    "checkpoint": """
+path = os.path.join(tempfile.mkdtemp(), "run")
+quick = short | {"n_members": 1, "crosses": None}
+
+def kept(name):
+    model = DynIntClassifier(**quick, checkpoint=path + name).fit(X, y)
+    model.save(path + name + ".model")
+    return model
+
+model = kept("parent")
+assert child(lambda: kept("child")) == 0
+for _ in range(3):
+    assert beside(lambda: kept("thread"), lambda: kept("child"), 1) == 0
+""",
     "encoding": """
 L = pd.concat([X] * 40)
 for _ in range(3):
@@ -100,6 +134,39 @@ def test_forked_children_do_not_hang(situation):
     subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
 
 
+SPAWN = """
+import multiprocessing, sys, tempfile, os, warnings
+import numpy as np, pandas as pd
+from sk_dynint import DynIntClassifier, load
+
+def predict(path, X):
+    return load(path).predict_proba(X)
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({f"c{j}": rng.integers(0, 50, 1500).astype(str) for j in range(4)})
+    y = rng.integers(0, 2, 1500)
+    model = DynIntClassifier(max_epochs=1, n_members=2, crosses=None, random_state=0).fit(X, y)
+    path = os.path.join(tempfile.mkdtemp(), "model")
+    model.save(path)
+    for method in ("spawn", "forkserver", "fork"):
+        with multiprocessing.get_context(method).Pool(2) as pool:
+            found = pool.starmap_async(predict, [(path, X)] * 4).get(timeout=120)
+            found += pool.map_async(model.predict_proba, [X] * 2).get(timeout=120)
+        for proba in found:
+            np.testing.assert_array_equal(proba, model.predict_proba(X))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork here")
+def test_pools_of_processes_predict_the_same(tmp_path):
+    """However they are started; the model comes from a file, and as a pickle."""
+    (tmp_path / "pools.py").write_text(SPAWN)
+    subprocess.run([sys.executable, tmp_path / "pools.py"], check=True, timeout=600)
+
+
 @pytest.fixture
 def two_threads():
     torch.set_num_threads(2)
@@ -107,12 +174,16 @@ def two_threads():
     torch.set_num_threads(1)
 
 
-@pytest.mark.parametrize("name", ["pin", "da", "dgp", "dwp", "dcnv2", "autoint"])
+@pytest.mark.parametrize("name", ["pin", "da", "dgp", "dwp", "dcnv2", "autoint", "members"])
 def test_threads_that_predict_at_a_time_get_the_same_bits(name, two_threads):
     X, y = make_clicks(2500)
     small = {"max_epochs": 1, "random_state": 0}
-    is_variant = len(name) < 4
-    model = DynIntClassifier(name, **small) if is_variant else BaselineClassifier(name, **small)
+    if name == "members":
+        model = DynIntClassifier(n_members=3, **small)
+    elif len(name) < 4:
+        model = DynIntClassifier(name, **small)
+    else:
+        model = BaselineClassifier(name, **small)
     model.fit(X, y)
     sizes = (1025, 1500, 2500)
     expected = {n: model.predict_proba(X.head(n)) for n in sizes}
