@@ -97,6 +97,7 @@ class FewRows:
         return all(
             type(member) is CTRModule
             and type(member.embedding) is FieldEmbedding
+            and member.embedding.places is None
             and member.first_order is None
             and member.bias.ndim == 0
             and find_kernel(member.body) is not None
