@@ -114,6 +114,10 @@ class FewRows:
             and list(map(Tensor.data_ptr, self.parameters)) == self.places
         )
 
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        """Make None of copies and pickles: the addresses are those of this module."""
+        return type(None), ()
+
     def logits(self, indices: ArrayLike) -> NDArray[np.float32]:
         """Return the logit of each row of indices, (B, C) -> (B,)."""
         indices = np.asarray(indices).astype(np.int64, order="C")
