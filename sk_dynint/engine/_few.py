@@ -84,7 +84,7 @@ class FewRows:
         owners = [o for part in module.modules() for o in (part._modules, part._parameters)]
         self.owners = [owner for owner in owners for _ in owner]
         self.names = [name for owner in owners for name in owner]
-        self.parts = list(map(dict.get, self.owners, self.names))
+        self.parts = self._parts()
 
     @classmethod
     def of(cls, module: CTRModule | Ensemble) -> FewRows | None:
@@ -111,9 +111,18 @@ class FewRows:
         return (
             module is self.module
             and compiled_loops(self.parameters[0]) is self.loops
-            and all(map(is_, map(dict.get, self.owners, self.names), self.parts))
+            and all(map(is_, self._parts(), self.parts))
             and list(map(Tensor.data_ptr, self.parameters)) == self.places
         )
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        """Make None of copies and pickles: the addresses are those of this module."""
+        return type(None), ()
+
+    def _parts(self) -> list[Any]:
+        """Return what the module consists of now."""
+        get: Any = dict.get
+        return list(map(get, self.owners, self.names))
 
     def logits(self, indices: ArrayLike) -> NDArray[np.float32]:
         """Return the logit of each row of indices, (B, C) -> (B,)."""

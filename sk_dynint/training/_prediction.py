@@ -71,10 +71,6 @@ class PredictionMixin:
             few_rows = self._few_rows = FewRows.of(self.module_)
         return few_rows
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave addresses in this process out of copies and pickles."""
-        return super().__getstate__() | {"_few_rows": None}  # type: ignore[operator]
-
     def infer(self, x: Any, **fit_params: Any) -> Tensor:
         """Return the logits of encoded rows."""
         return self.logits(self._encoded(x).indices)

@@ -270,6 +270,7 @@ def test_copies_have_addresses_of_their_own(served, tmp_path):
     expected = model.predict_proba(X[:3])
     model.save(tmp_path / "model")
     copies = [copy.deepcopy(model), pickle.loads(pickle.dumps(model)), load(tmp_path / "model")]
+    assert model.net_._few_rows is not None
     assert all(twin.net_._few_rows is None for twin in copies)
     with torch.no_grad():
         model.net_.module_.bias.add_(1.0)
