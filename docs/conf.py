@@ -11,6 +11,9 @@ sys.path.insert(0, str(HERE / "_ext"))
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("TQDM_DISABLE", "1")
 
+# The gallery imports the names that examples use, also where it does not run them.
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+
 from sk_dynint import __version__
 
 project = "sk_dynint"
