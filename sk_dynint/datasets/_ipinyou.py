@@ -43,7 +43,8 @@ def read_ipinyou(
     Parameters
     ----------
     path : str or path-like
-        The file, of all campaigns or of one: plain, packed (gz, bz2, xz), or alone in a zip file.
+        The file, of all campaigns or of one: plain, packed (gz, bz2, xz), or alone in a zip
+        archive.
     n_rows : int, default=None
         How many rows to read; the first ones, of the sample if there is one. None means all.
     fraction : float, default=None

@@ -34,7 +34,7 @@ def child(work):
         finally:
             os._exit(sys.exc_info()[0] is not None)
     start = time.monotonic()
-    while time.monotonic() < start + 20:
+    while time.monotonic() < start + 100:  # on a busy machine
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             return status
@@ -85,11 +85,11 @@ for _ in range(5):
 """,
     "members": """
 def members():
-    return DynIntClassifier(**small_steps).fit(X, y)
+    return DynIntClassifier(**steps).fit(X[:1200], y[:1200])
 
-small_steps = short | {"n_members": 3, "crosses": None, "batch_size": 256}
+steps = short | {"n_members": 3, "crosses": None, "batch_size": 256, "n_layers": 1}
 model = members()
-for work in (lambda: model.predict_proba(X), members, lambda: model.partial_fit(X, y)):
+for work in (lambda: model.predict_proba(X), members, lambda: model.partial_fit(X[:900], y[:900])):
     assert child(work) == 0
 for _ in range(3):
     assert beside(members, members, 2) == 0
@@ -105,10 +105,10 @@ for variant in ("pin", "dgp"):  # the first fork comes while they are compiled
 """,
     "checkpoint": """
 path = os.path.join(tempfile.mkdtemp(), "run")
-quick = short | {"n_members": 1, "crosses": None}
+quick = short | {"n_members": 1, "crosses": None, "n_layers": 1}
 
 def kept(name):
-    model = DynIntClassifier(**quick, checkpoint=path + name).fit(X, y)
+    model = DynIntClassifier(**quick, checkpoint=path + name).fit(X[:1200], y[:1200])
     model.save(path + name + ".model")
     return model
 
@@ -131,7 +131,7 @@ for _ in range(3):
 def test_forked_children_do_not_hang(situation):
     """Locks that other threads held, and torch's threads, did not survive the fork."""
     code = FORKS + SITUATIONS[situation]
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=600)
 
 
 SPAWN = """
