@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from sk_dynint._body import Body
 from sk_dynint._continuing import check_unchanged, fixed_parameters, timed, unchanged_on_failure
-from sk_dynint._crosses import encoder_with_crosses
+from sk_dynint._crosses import encoder_with_crosses, makes_target_means
 from sk_dynint._display import DisplayMixin, Summary
 from sk_dynint._lazy import LazyMixin
 from sk_dynint._loss import Loss, loss_for
@@ -25,13 +25,13 @@ from sk_dynint._parameters import CONSTRAINTS
 from sk_dynint._process import draw_seed, no_fork, resolve_device, seeded
 from sk_dynint._rows import Rows, check_columns, encode
 from sk_dynint._shared import knots_by_scale
+from sk_dynint._sources import as_source, is_lazy, opened
 from sk_dynint._summary import fit_summary
 from sk_dynint._training import TrainingMixin
 from sk_dynint._validation import warn_of_order
 from sk_dynint._warnings import warnings_ignored
 from sk_dynint.optim import FALLBACK, OPTIMIZER_DEFAULTS, OPTIMIZERS, OptimizerPolicy
 from sk_dynint.preprocessing import FieldEncoder, unfrozen, unseen_rates
-from sk_dynint.sources import as_source, is_lazy, opened
 from sk_dynint.training import (
     MANY_ROWS,
     CTRNet,
@@ -215,6 +215,8 @@ class BaseCTRClassifier(
             rows = self._check_rows(table, y, sample_weight, known, reset=first)
             if first:  # more rows will come
                 self.n_members_ = number_of_members(self.n_members)
+            if first:
+                self._choose_encoder(rows, None)
             data, _ = self._encode(rows, fit=first)
             if first:
                 self.net_ = self._new_net(data, make_body, random_state)
@@ -282,27 +284,36 @@ class BaseCTRClassifier(
         """Set validation rows aside, unless there are some or none are wanted, and encode all.
 
         A single model's encoder does not see them.  Members have one encoder together, which sees
-        all rows, because each of them learns from those that the others set aside.
+        all rows, because each of them learns from those that the others set aside.  If it makes
+        means of the target, these would tell the members of labels that they are to stop by, so
+        that all set the same rows aside then.
         """
         sets_aside = valid is None and self._wants_validation(len(rows.target))
         options = self.validation, self.validation_fraction, random_state
-        parts = None
-        if sets_aside and self.n_members_ > 1 and self.validation != "last":
-            parts = rows.folds(*options, self.n_members_)
-        elif sets_aside:
+        parts, may_differ = None, self.n_members_ > 1 and self.validation != "last"
+        if sets_aside and may_differ:
+            if fit:
+                self._choose_encoder(rows, None)
+            if not makes_target_means(self.encoder_):
+                parts = rows.folds(*options, self.n_members_)
+        if sets_aside and parts is None:
             rows, valid = rows.split(*options)
+        if fit and not (sets_aside and may_differ):
+            self._choose_encoder(rows, valid)
         data, valid_data = self._encode(rows, valid, fit=fit)
         if sets_aside and self.validation == "random":
             warn_of_order(self, data.indices)
         return MemberData.divided(data, parts) if parts else (data, valid_data)
+
+    def _choose_encoder(self, rows: Rows, valid: Rows | None) -> None:
+        """Set the encoder, still to be fitted, and the crosses that the rows ask for."""
+        self.encoder_, self.crosses_ = encoder_with_crosses(self, rows, valid)
 
     def _encode(
         self, rows: Rows, valid: Rows | None = None, *, fit: bool
     ) -> tuple[EncodedData, EncodedData | None]:
         """Encode the rows, and validation rows if there are any, with class weights."""
         class_weight = rows.class_weight(self.class_weight, self.classes_)
-        if fit:
-            self.encoder_, self.crosses_ = encoder_with_crosses(self, rows, valid)
         n = len(rows.target)
         with stage(f"fit: encoding {n:,} rows", self.verbose and n >= MANY_ROWS):
             data = rows.encoded(self.encoder_, class_weight, fit=fit)

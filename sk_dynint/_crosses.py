@@ -10,9 +10,9 @@ import pandas as pd
 from sklearn.base import clone
 
 from sk_dynint._rows import Rows, encoder_for
+from sk_dynint._sources import Source
 from sk_dynint._warnings import warnings_ignored
 from sk_dynint.preprocessing import FieldEncoder, find_crosses, unfrozen
-from sk_dynint.sources import Source
 from sk_dynint.training import EncodedData, stage
 
 MIN_ROWS = 1000
@@ -61,6 +61,12 @@ def encoder_with_crosses(
         else:
             chosen["kept"] = False
     return encoder, chosen
+
+
+def makes_target_means(encoder: Any) -> bool:
+    """Whether an encoder makes means of the target, which tell of the labels of its rows."""
+    encoder = unfrozen(encoder)
+    return bool(getattr(encoder, "crosses", None)) and bool(encoder.target_statistics)
 
 
 def _sampled(rows: Rows) -> Rows:

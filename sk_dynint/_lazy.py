@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from sk_dynint._files import replacing
+from sk_dynint._sources import Source, as_source, folder_for, is_lazy
 from sk_dynint.preprocessing import FieldEncoder, encoded_parts, unfrozen
-from sk_dynint.sources import Source, as_source, folder_for, is_lazy
 
 PROBABILITY = "probability"
 """Name of the column of probabilities that is written."""

@@ -17,6 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, column_or_1d
 
 from sk_dynint._shared import Shared
+from sk_dynint._sources import Source, as_source, is_lazy
 from sk_dynint._validation import Split, folds, split
 from sk_dynint.preprocessing import (
     FieldEncoder,
@@ -27,7 +28,6 @@ from sk_dynint.preprocessing import (
     to_frame,
     unfrozen,
 )
-from sk_dynint.sources import Source, as_source, is_lazy
 from sk_dynint.training import WINDOW_BYTES, EncodedData
 
 MAX_WEIGHT = 1e30

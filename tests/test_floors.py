@@ -28,7 +28,7 @@ FLOORS = {
     "_packing": 0,
     "_archive": 1,
     # Tables in parts, on disk.
-    "sources": 1,
+    "_sources": 1,
     "_compacting": 1,
     # Leaves.
     "_shared": 0,
@@ -71,7 +71,7 @@ FLOORS = {
     "__init__": 12,
     "__main__": 12,
 }
-NO_TORCH = {"preprocessing", "datasets", "sources", "_warnings"}
+NO_TORCH = {"preprocessing", "datasets", "_sources", "_warnings"}
 ONLY_TENSORS = {
     *("_body", "_matmul", "_process", "_shared", "_pooling", "_module"),
     *("interactions", "baselines", "optim", "engine"),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from sk_dynint.sources import Source
+from sk_dynint._sources import Source
 
 from ._arrow import arrow_to_pandas, extension_to_pandas
 from ._cells import is_mixed, kinds_of

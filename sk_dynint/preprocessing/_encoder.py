@@ -21,8 +21,8 @@ from sklearn.utils.validation import (
 
 from sk_dynint import _archive
 from sk_dynint._display import DisplayMixin
+from sk_dynint._sources import as_source, is_lazy
 from sk_dynint._versioned import Versioned
-from sk_dynint.sources import as_source, is_lazy
 
 from ._advice import MIN_ROWS, warn_of_identifiers, warn_of_strangers, warn_of_useless_columns
 from ._binning import BINNINGS, NumericField

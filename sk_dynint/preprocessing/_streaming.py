@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sk_dynint.sources import (
+from sk_dynint._sources import (
     Source,
     Store,
     Table,

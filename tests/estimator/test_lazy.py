@@ -15,7 +15,7 @@ import pytest
 from sklearn.model_selection import cross_val_score
 
 from sk_dynint import _rows, load
-from sk_dynint.sources import _parts, _source, _values
+from sk_dynint._sources import _parts, _source, _values
 from sk_dynint.training import _order
 from tests.conftest import fast, fast_by_name, make_clicks
 
@@ -209,7 +209,7 @@ def test_a_fitted_model_survives_a_damaged_shard(log, tmp_path):
 
 KILLED = """
 import sys
-from sk_dynint.sources import _parts, _source, _values
+from sk_dynint._sources import _parts, _source, _values
 from sk_dynint import DynIntClassifier
 _parts.BATCH_ROWS = _source.BATCH_ROWS = 200
 _values.CHUNK_ROWS = 1000

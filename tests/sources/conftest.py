@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sk_dynint.sources import _parts, _source, _values
+from sk_dynint._sources import _parts, _source, _values
 
 N = 3000
 

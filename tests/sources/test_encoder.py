@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sk_dynint import FieldEncoder
+from sk_dynint._sources import Source
 from sk_dynint.datasets import read_table
 from sk_dynint.preprocessing import _streaming
-from sk_dynint.sources import Source
 
 OPTIONS = {"categorical_features": ["user", "big"], "separators": {"tags": "|"}}
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sk_dynint import FieldEncoder
-from sk_dynint.sources import Source, Store, as_source, folder_for, is_lazy, opened
+from sk_dynint._sources import Source, Store, as_source, folder_for, is_lazy, opened
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:columns .'empty'. hold no value"),
