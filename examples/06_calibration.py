@@ -85,4 +85,4 @@ plt.show()
 
 # %%
 # Points on the diagonal are probabilities that hold: class weights and downsampling alone promise
-# five to ten times as many clicks as come, calibration and the correction bring both back.
+# five to fifteen times as many clicks as come, calibration and the correction bring both back.
