@@ -81,7 +81,9 @@ class FewRows:
         self.parameters = list(module.parameters())
         self.memory = [p.detach() for p in self.parameters]  # stays as long as this does
         self.places = [p.data_ptr() for p in self.parameters]
-        owners = [o for part in module.modules() for o in (part._modules, part._parameters)]
+        owners: list[dict[str, Any]] = []
+        for part in module.modules():
+            owners += [part._modules, part._parameters]
         self.owners = [owner for owner in owners for _ in owner]
         self.names = [name for owner in owners for name in owner]
         self.parts = self._parts()

@@ -67,8 +67,8 @@ def assert_like_the_module(module, indices):
         expected = module(torch.from_numpy(indices)).numpy()
     found = few_rows.logits(indices)
     assert found.dtype == expected.dtype
-    scale = np.abs(expected).max(initial=0)
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * scale)
+    scale = np.abs(expected).max(initial=1)  # a small logit may be what is left of large terms
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=3e-5 * scale)
 
 
 @EVERY_VARIANT
