@@ -118,6 +118,7 @@ class Engine:
         kernel; None means as many as torch has with a kernel, and 1 without.
     """
 
+    @no_fork()  # the child would wait for a thread that imports numba
     def __init__(
         self,
         module: CTRModule,

@@ -15,6 +15,7 @@ from sk_dynint import _compiled
 from sk_dynint._compiled import SWITCH, compiled_loops
 from sk_dynint._loss import loss_for
 from sk_dynint._module import CTRModule
+from sk_dynint._process import no_fork
 from sk_dynint.engine import KERNELS, Batch, Engine
 from sk_dynint.engine.kernels import COMPILED, find_kernel
 from sk_dynint.interactions import PIN, VARIANTS, InteractionStack
@@ -222,3 +223,14 @@ def test_without_numba_the_plain_way_is_taken(monkeypatch):
 def test_numba_is_not_imported_with_the_package():
     code = "import sys, sk_dynint; assert 'numba' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_a_fork_waits_for_the_import_of_numba(monkeypatch, clicks, n_members):
+    """It would leave the lock of the import to a child without the thread that holds it."""
+    X, y = clicks
+    inside = []
+    monkeypatch.setattr(_compiled, "_load", lambda: inside.append(no_fork._is_inside()))
+    fast(max_epochs=1, n_members=n_members).fit(X, y).partial_fit(X, y).predict_proba(X)
+    assert inside
+    assert all(inside)

@@ -152,8 +152,8 @@ if __name__ == "__main__":
     model.save(path)
     for method in ("spawn", "forkserver", "fork"):
         with multiprocessing.get_context(method).Pool(2) as pool:
-            found = pool.starmap_async(predict, [(path, X)] * 4).get(timeout=120)
-            found += pool.map_async(model.predict_proba, [X] * 2).get(timeout=120)
+            found = pool.starmap_async(predict, [(path, X)] * 4).get(timeout=300)
+            found += pool.map_async(model.predict_proba, [X] * 2).get(timeout=300)
         for proba in found:
             np.testing.assert_array_equal(proba, model.predict_proba(X))
 """
@@ -164,7 +164,7 @@ if __name__ == "__main__":
 def test_pools_of_processes_predict_the_same(tmp_path):
     """However they are started; the model comes from a file, and as a pickle."""
     (tmp_path / "pools.py").write_text(SPAWN)
-    subprocess.run([sys.executable, tmp_path / "pools.py"], check=True, timeout=600)
+    subprocess.run([sys.executable, tmp_path / "pools.py"], check=True, timeout=900)
 
 
 @pytest.fixture
