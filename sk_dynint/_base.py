@@ -284,9 +284,9 @@ class BaseCTRClassifier(
         """Set validation rows aside, unless there are some or none are wanted, and encode all.
 
         A single model's encoder does not see them.  Members have one encoder together, which sees
-        all rows, because each of them learns from those that the others set aside.  If it makes
-        means of the target, these would tell the members of labels that they are to stop by, so
-        that all set the same rows aside then.
+        all rows, because each of them learns from those that the others set aside.  Means of the
+        target would tell the members of labels that they are to stop by, so that each has means
+        without these; where such cannot be made, all members set the same rows aside.
         """
         sets_aside = valid is None and self._wants_validation(len(rows.target))
         options = self.validation, self.validation_fraction, random_state
@@ -294,7 +294,8 @@ class BaseCTRClassifier(
         if sets_aside and may_differ:
             if fit:
                 self._choose_encoder(rows, None)
-            if not makes_target_means(self.encoder_):
+            is_new = rows.encodes(self.encoder_, fit=fit)
+            if is_new or not makes_target_means(self.encoder_):
                 parts = rows.folds(*options, self.n_members_)
         if sets_aside and parts is None:
             rows, valid = rows.split(*options)
@@ -303,7 +304,12 @@ class BaseCTRClassifier(
         data, valid_data = self._encode(rows, valid, fit=fit)
         if sets_aside and self.validation == "random":
             warn_of_order(self, data.indices)
-        return MemberData.divided(data, parts) if parts else (data, valid_data)
+        if parts is None:
+            return data, valid_data
+        own = None
+        if makes_target_means(self.encoder_):
+            own = rows.means_without(self.encoder_, data, [each.valid for each in parts])
+        return MemberData.divided(data, parts, own)
 
     def _choose_encoder(self, rows: Rows, valid: Rows | None) -> None:
         """Set the encoder, still to be fitted, and the crosses that the rows ask for."""

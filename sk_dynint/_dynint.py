@@ -89,11 +89,10 @@ class DynIntClassifier(BaseCTRClassifier):
     n_members : int or "auto", default="auto"
         Number of networks whose mean logit is the model: an ensemble.  They share the encoder and
         differ in initial weights, order of rows, and validation rows: each sets a part of its own
-        aside, so that every row teaches most of them (where means of the target of `crosses` would
-        tell of these rows' labels, all set the same part aside); training stops, for all at once,
-        by what they predict for those.  Two to eight improve nearly every table, the more the
-        smaller it is; time and memory grow with their number.  "auto": 8 with fewer than 10,000
-        rows, 4 with more, and with `partial_fit`.
+        aside, so that every row teaches most of them; training stops, for all at once, by what
+        they predict for those.  Two to eight improve nearly every table, the more the smaller it
+        is; time and memory grow with their number.  "auto": 8 with fewer than 10,000 rows, 4 with
+        more, and with `partial_fit`.
     embedding_dim : int, default=8
         D, length of the vector of a level.
     embedding_init_std : float, default=None

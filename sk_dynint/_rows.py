@@ -25,10 +25,11 @@ from sk_dynint.preprocessing import (
     check_frame,
     check_source,
     column_labels,
+    means_without,
     to_frame,
     unfrozen,
 )
-from sk_dynint.training import WINDOW_BYTES, EncodedData
+from sk_dynint.training import WINDOW_BYTES, EncodedData, Own
 
 MAX_WEIGHT = 1e30
 """Sum of the weights, at most: products with it must stay finite in single precision."""
@@ -151,8 +152,7 @@ class Rows(NamedTuple):
         fit : bool
             Whether these are training rows.
         """
-        raw = not isinstance(self.X, EncodedData)
-        if fit and raw and not isinstance(encoder, FrozenEstimator):
+        if self.encodes(encoder, fit=fit):
             data = EncodedData(self.fit_transform(encoder))
         else:
             data = encode(self.X, encoder)
@@ -162,6 +162,19 @@ class Rows(NamedTuple):
         if weight is not None or (class_weight != 1).any():
             weight = self.weights() * class_weight[self.target.astype(int)]
         return data.with_target(self.target, weight)
+
+    def encodes(self, encoder: Any, *, fit: bool) -> bool:
+        """Whether an encoder is fitted to these rows by :meth:`encoded`."""
+        is_raw = not isinstance(self.X, EncodedData)
+        return fit and is_raw and not isinstance(encoder, FrozenEstimator)
+
+    def means_without(
+        self, encoder: Any, data: EncodedData, held_out: Sequence[NDArray[np.intp]]
+    ) -> list[Own]:
+        """Return the means of the target of encoded rows for each member, without some labels."""
+        given = encoder, data.indices, self.target, self.weight
+        columns, means = means_without(*given, held_out)
+        return [Own(columns, each) for each in means]
 
     def fit_transform(self, encoder: Any) -> Any:
         """Fit an encoder to the rows; return their field indices."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ._binning import NumericField
 from ._field import FIRST_KEPT, RARE, Field, Indices
 from ._state import part_of, prefixed
-from ._target import Sample, fit_statistic
+from ._target import Sample, fit_statistic, means_out_of_fold
 from ._threads import column_threads
 
 Codes = NDArray[np.int64]
@@ -246,6 +246,28 @@ def encode_crosses(crosses: Sequence[Cross], matrix: Indices, n_columns: int) ->
 
     with column_threads(len(matrix)) as map_blocks:
         list(map_blocks(work, range(0, len(matrix), _ROWS)))
+
+
+def encode_means(cross: Cross, matrix: Indices, sample: Sample) -> Indices:
+    """Return the indices (n, n_statistics) of means that are made of the rows of a sample anew.
+
+    Parameters
+    ----------
+    cross : Cross
+        Fitted on all of these rows; its bins stay what they are.
+    matrix : ndarray of shape (n_samples, n_columns or more), int32
+        Indices of the columns.
+    sample : Sample
+        Rows whose labels count.  Theirs are cross-fitted; others have the means of all of them.
+    """
+    codes, level = np.unique(cross.codebook.codes(matrix[:, cross.columns]), return_inverse=True)
+    weights, made = sample.by_fold(level, len(codes)), []
+    for indicator, bins in zip(sample.indicators, cross.statistics, strict=True):
+        means = means_out_of_fold(sample.by_fold(level, len(codes), indicator), weights)
+        means[codes < 0] = np.nan
+        indices = np.where(np.isnan(means), np.int32(RARE), bins.lookup(means))
+        made.append(indices[level, sample.fold])
+    return np.column_stack(made)
 
 
 def _rank(

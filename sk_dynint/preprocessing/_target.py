@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,13 @@ class Sample:
         fold[counts] = np.random.default_rng(_SEED).permutation(counts.sum()) % N_FOLDS
         indicators, classes = ([], []) if y is None else class_indicators(y, counts)
         return cls(weight, summation_order(weight), fold, indicators, classes)
+
+    def without(self, rows: NDArray[np.intp]) -> Sample:
+        """Return the sample in which some more rows do not count."""
+        weight = np.ones(len(self.fold)) if self.weight is None else self.weight.copy()
+        fold = self.fold.copy()
+        weight[rows], fold[rows] = 0, N_FOLDS
+        return replace(self, weight=weight, order=summation_order(weight), fold=fold)
 
     @property
     def n_fields(self) -> int:

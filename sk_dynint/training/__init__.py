@@ -3,7 +3,7 @@
 from sk_dynint.engine import Batch
 from sk_dynint.training._callbacks import SklearnCallbacks, check_callbacks, parameter_names
 from sk_dynint.training._checkpoint import Checkpoint, to_arrays, to_tensors
-from sk_dynint.training._data import EncodedData, MemberData
+from sk_dynint.training._data import EncodedData, MemberData, Own
 from sk_dynint.training._net import CTRNet
 from sk_dynint.training._order import WINDOW_BYTES
 from sk_dynint.training._progress import MANY_ROWS, stage
@@ -26,6 +26,7 @@ __all__ = [
     "Checkpoint",
     "EncodedData",
     "MemberData",
+    "Own",
     "Run",
     "Schedule",
     "SklearnCallbacks",

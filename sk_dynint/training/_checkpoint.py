@@ -195,7 +195,7 @@ def described(data: EncodedData | MemberData, names: Sequence[Any]) -> dict[str,
         "weights": _digest(rows.weights()),
     }
     if isinstance(data, MemberData):
-        found["rows of members"] = _digest(*data.rows)
+        found["rows of members"] = _digest(*data.rows, *(own.values for own in data.own or ()))
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -150,6 +150,13 @@ class EncodedData:
         return {name: value for name, value in vars(self).items() if name != "batch"}
 
 
+class Own(NamedTuple):
+    """What some columns of encoded data hold for the rows of one member."""
+
+    columns: NDArray[np.intp]  # (k,)
+    values: NDArray[np.int32]  # (n_rows, k)
+
+
 class Selection:
     """Some rows of encoded data, which are not copied.
 
@@ -161,21 +168,33 @@ class Selection:
         Positions of those that belong here.
     window : int, default=None
         Rows that are shuffled at once; None means all.
+    own : Own, default=None
+        Columns that hold something else here.
     """
 
     def __init__(
-        self, data: EncodedData, rows: NDArray[np.intp], window: int | None = None
+        self,
+        data: EncodedData,
+        rows: NDArray[np.intp],
+        window: int | None = None,
+        own: Own | None = None,
     ) -> None:
         self.data = data
         self.rows = torch.from_numpy(rows)
         self.window = window
+        if own is not None:
+            self._columns, self._values = map(torch.from_numpy, own)
+        self._has_own = own is not None
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def take(self, rows: slice | Tensor) -> Batch:
         """Return the rows at the given positions among those that belong here."""
-        return self.data.take(self.rows[rows])
+        batch = self.data.take(self.rows[rows])
+        if self._has_own:
+            batch.indices[:, self._columns] = self._values[rows]
+        return batch
 
 
 class MemberData:
@@ -187,19 +206,40 @@ class MemberData:
         All rows.
     rows : sequence of ndarray of int
         Positions of each member's rows.
+    own : sequence of Own, default=None
+        Columns that hold something else for each member.
     """
 
-    def __init__(self, data: EncodedData, rows: Sequence[NDArray[np.intp]]) -> None:
+    def __init__(
+        self,
+        data: EncodedData,
+        rows: Sequence[NDArray[np.intp]],
+        own: Sequence[Own] | None = None,
+    ) -> None:
         self.data = data
         self.rows = rows
+        self.own = own
 
     @classmethod
     def divided(
-        cls, data: EncodedData, parts: Iterable[tuple[NDArray[np.intp], NDArray[np.intp]]]
+        cls,
+        data: EncodedData,
+        parts: Iterable[tuple[NDArray[np.intp], NDArray[np.intp]]],
+        own: Sequence[Own] | None = None,
     ) -> tuple[MemberData, MemberData]:
-        """Return training and validation data from the row numbers of both for each member."""
-        train, valid = zip(*parts, strict=True)
-        return cls(data, train), cls(data, valid)
+        """Return training and validation data from the row numbers of both for each member.
+
+        `own` are columns of all rows that hold something else for each member.
+        """
+        train, valid = (
+            cls(
+                data,
+                rows,
+                own and [Own(o.columns, o.values[r]) for o, r in zip(own, rows, strict=True)],
+            )
+            for rows in zip(*parts, strict=True)
+        )
+        return train, valid
 
     def __len__(self) -> int:
         """Return the greatest number of rows of a member."""
@@ -210,11 +250,13 @@ class MemberData:
         """Rows of each member."""
         window = self.data.window
         each = None if window is None else window // len(self.rows)
-        return [Selection(self.data, rows, each) for rows in self.rows]
+        own: Sequence[Own | None] = self.own or [None] * len(self.rows)
+        pairs = zip(self.rows, own, strict=True)
+        return [Selection(self.data, rows, each, values) for rows, values in pairs]
 
     def astype(self, dtype: DTypeLike) -> MemberData:
         """Return the same rows with targets and weights in another precision."""
-        return MemberData(self.data.astype(dtype), self.rows)
+        return MemberData(self.data.astype(dtype), self.rows, self.own)
 
     def take(self, rows: slice) -> MemberBatch:
         """Return the rows at the given positions of each member."""

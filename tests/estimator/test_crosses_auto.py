@@ -3,10 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import log_loss
 
 from sk_dynint import BaselineClassifier, EncodedData, FieldEncoder
+from sk_dynint.preprocessing import means_without
 from sk_dynint.preprocessing._screening import Candidate
+from sk_dynint.training import Run
 from tests.conftest import fast
 
 
@@ -121,10 +124,47 @@ def test_unknown_columns():
         fast(crosses=[("user", "nobody")]).fit(X, y)
 
 
-@pytest.mark.parametrize("means", [True, False])
-def test_members_stop_by_rows_whose_labels_they_were_not_told(means):
-    """Means of the target made of validation labels would let members overfit for long."""
+def test_members_do_not_know_the_labels_that_they_stop_by():
+    """Their networks could make them out from means of the target, and would overfit for long."""
     X, y = make_pair(2000)
-    encoder = FieldEncoder(crosses=[("user", "item")], target_statistics=means)
-    model = fast(encoder=encoder, n_members=2).fit(X, y)
-    assert model.encoder_.n_samples_seen_ == (1800 if means else 2000)
+    encoder = FieldEncoder(crosses=[("user", "item"), ("item", "other")])
+    indices = encoder.fit_transform(X, y)
+    columns, (same,) = means_without(encoder, indices, y, None, [np.array([], dtype=int)])
+    assert columns.tolist() == [4, 6]
+    assert np.array_equal(same, indices[:, columns])
+    held_out = [np.arange(0, 2000, 10), np.arange(1, 2000, 10)]
+    _, means = means_without(encoder, indices, y, None, held_out)
+    for rows, own in zip(held_out, means, strict=True):
+        assert not np.array_equal(own, same)
+        flipped = y.copy()
+        flipped[rows] = 1 - y[rows]
+        _, (others,) = means_without(encoder, indices, flipped, None, [rows])
+        assert np.array_equal(others, own)
+        without = FieldEncoder(crosses=encoder.crosses).fit(X.drop(rows), np.delete(y, rows))
+        seen = without.transform(X.iloc[rows])[:, columns] > 0
+        assert np.array_equal(own[rows] > 0, seen)
+
+
+def test_each_member_has_its_means(monkeypatch):
+    X, y = make_pair(2000)
+    runs = []
+    planned = Run.planned.__func__
+
+    def noted(cls, engine, data, valid, **options):
+        runs.append((data, valid))
+        return planned(cls, engine, data, valid, **options)
+
+    monkeypatch.setattr(Run, "planned", classmethod(noted))
+    fast(crosses=[("user", "item")], n_members=2, random_state=0).fit(X, y)
+    ((data, valid),) = runs
+    for part in (data, valid):
+        for rows, own, selection in zip(part.rows, part.own, part.parts, strict=True):
+            batch = selection.take(slice(3, 50))
+            assert np.array_equal(batch.indices[:, own.columns], own.values[3:50])
+            others = np.delete(np.arange(5), own.columns)
+            assert np.array_equal(
+                batch.indices[:, others], data.data.indices[rows[3:50]][:, others]
+            )
+    frozen = FrozenEstimator(FieldEncoder(crosses=[("user", "item")]).fit(X, y))
+    fast(encoder=frozen, n_members=2).fit(X, y)
+    assert isinstance(runs[1][1], EncodedData)  # rows that all of them set aside
