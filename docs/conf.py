@@ -70,6 +70,7 @@ toc_object_entries_show_parents = "hide"
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
+    "within_subsection_order": "FileNameSortKey",
     "filename_pattern": r"/\d\d_",
     "ignore_pattern": r"/(?!\d\d_)[^/]*\.py$",
     "write_computation_times": False,
