@@ -77,7 +77,7 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "show_signature": False,
     "remove_config_comments": True,
-    "min_reported_time": 0,
+    "min_reported_time": 3600,  # times of the machine that built the site say little
     "plot_gallery": "True",
     "download_all_examples": False,
 }
