@@ -70,13 +70,14 @@ toc_object_entries_show_parents = "hide"
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
+    "within_subsection_order": "FileNameSortKey",
     "filename_pattern": r"/\d\d_",
     "ignore_pattern": r"/(?!\d\d_)[^/]*\.py$",
     "write_computation_times": False,
     "show_memory": False,
     "show_signature": False,
     "remove_config_comments": True,
-    "min_reported_time": 0,
+    "min_reported_time": 3600,  # times of the machine that built the site say little
     "plot_gallery": "True",
     "download_all_examples": False,
 }
