@@ -250,7 +250,8 @@ class BaseCTRClassifier(
         check_callbacks(self.callbacks)
         knots_by_scale(self.n_knots)
         device = resolve_device(self.device)
-        self._optimizer_policy().check(device)
+        with no_fork():  # torch's first optimizer imports a lot, under locks
+            self._optimizer_policy().check(device)
         # Warnings about one field mean nothing.
         with seeded(0, device), warnings_ignored(), no_fork():
             make_body(1, self._embedding_dim())
