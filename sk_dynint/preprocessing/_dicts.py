@@ -84,7 +84,7 @@ class RowReader:
         self.levels = [
             (j, _finder(field), _makers_of_keys(field))
             for j, field in enumerate(fields)
-            if isinstance(field, CategoricalField)
+            if isinstance(field, CategoricalField) and not field.is_list
         ]
         numeric = [(j, f) for j, f in enumerate(fields) if isinstance(f, NumericField)]
         numeric = [(j, field) for j, field in numeric if field.kind == "numbers"]

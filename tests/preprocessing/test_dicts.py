@@ -194,3 +194,11 @@ def test_a_sparse_matrix_of_keys_is_no_row():
     assert as_dicts(X) is None
     with pytest.raises(TypeError, match="Sparse data"):
         FieldEncoder().fit(X)
+
+
+def test_a_missing_list_has_as_many_columns_as_another():
+    X = pd.DataFrame({"tags": [["a", "b"], ["b"], None] * 5, "site": list("xyz") * 5})
+    encoder = FieldEncoder().fit(X)
+    rows = X.to_dict("records")
+    assert np.array_equal(encoder.transform(rows[2]), encoder.transform(X.iloc[[2]]))
+    assert np.array_equal(encoder.transform(rows), encoder.transform(X))
