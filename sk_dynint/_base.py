@@ -98,7 +98,7 @@ class BaseCTRClassifier(
         X : DataFrame (pandas or polars), array-like or EncodedData, (n_samples, n_features)
             Raw columns: strings, categories, numbers, dates, lists, with holes.  A table that is
             larger than memory is read in parts: a polars LazyFrame, a pyarrow Dataset, or the path
-            of a Parquet, CSV or TSV file, of a folder of these, or a pattern ("day-*.parquet").
+            of a Parquet, CSV or TSV file, of a folder of these, or a pattern ("day-?.parquet").
         y : array-like of shape (n_samples,) or name of a column
             Labels of two or more classes: strings, bools or integers.  Of a table that is read in
             parts the name of their column, which is no feature then.

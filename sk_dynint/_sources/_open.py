@@ -31,7 +31,7 @@ def as_source(X: Any) -> Source:
     Parameters
     ----------
     X : path, polars.LazyFrame, pyarrow.dataset.Dataset or Source
-        A path is that of a file, of a folder of files, or a pattern such as "day-*.parquet". Files
+        A path is that of a file, of a folder of files, or a pattern such as "day-?.parquet". Files
         end with .parquet, .csv or .tsv; the latter two may be compressed (.csv.gz).
 
     Raises

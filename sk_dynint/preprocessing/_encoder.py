@@ -135,7 +135,7 @@ class FieldEncoder(DisplayMixin, FieldsMixin, Versioned, TransformerMixin, BaseE
         Number of rows that `fit` counted.
     n_features_in_ : int
         Number of columns seen by `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns seen by `fit`, if they are all strings.
 
     Notes
