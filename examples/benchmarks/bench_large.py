@@ -92,7 +92,7 @@ def measure(variant: str, shards: Path, rows: int) -> dict[str, float | str]:
         start = time.perf_counter()
         model.fit(shards, LABEL)
         wall = time.perf_counter() - start
-    trained = float(model.history_["dur"].sum())
+    trained = float(model.history_["seconds"].sum())
     counted = watch.counted - start
     in_memory = rows_per_second_in_memory(options, model.encoder_, files[:2])
     return {
@@ -114,7 +114,7 @@ def rows_per_second_in_memory(options: dict, encoder: object, files: list[Path])
     y = frame.pop(LABEL)
     data = EncodedData(encoder.transform(frame), encoder=encoder)
     model = DynIntClassifier(**options).fit(data, y)
-    return len(y) / float(model.history_["dur"].sum())
+    return len(y) / float(model.history_["seconds"].sum())
 
 
 class Watch:
