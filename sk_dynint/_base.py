@@ -215,7 +215,6 @@ class BaseCTRClassifier(
             rows = self._check_rows(table, y, sample_weight, known, reset=first)
             if first:  # more rows will come
                 self.n_members_ = number_of_members(self.n_members)
-            if first:
                 self._choose_encoder(rows, None)
             data, _ = self._encode(rows, fit=first)
             if first:
@@ -291,16 +290,17 @@ class BaseCTRClassifier(
         """
         sets_aside = valid is None and self._wants_validation(len(rows.target))
         options = self.validation, self.validation_fraction, random_state
-        parts, may_differ = None, self.n_members_ > 1 and self.validation != "last"
-        if sets_aside and may_differ:
-            if fit:
-                self._choose_encoder(rows, None)
-            is_new = rows.encodes(self.encoder_, fit=fit)
-            if is_new or not makes_target_means(self.encoder_):
-                parts = rows.folds(*options, self.n_members_)
-        if sets_aside and parts is None:
+        may_differ = sets_aside and self.n_members_ > 1 and self.validation != "last"
+        if fit and may_differ:
+            self._choose_encoder(rows, None)
+        parts = None
+        if may_differ and (
+            rows.encodes(self.encoder_, fit=fit) or not makes_target_means(self.encoder_)
+        ):
+            parts = rows.folds(*options, self.n_members_)
+        elif sets_aside:
             rows, valid = rows.split(*options)
-        if fit and not (sets_aside and may_differ):
+        if fit and not may_differ:
             self._choose_encoder(rows, valid)
         data, valid_data = self._encode(rows, valid, fit=fit)
         if sets_aside and self.validation == "random":

@@ -68,21 +68,14 @@ class LazyMixin:
         with replacing(path) as name:
             writer = None
             for table, logits in self._predicted_parts(source, keep):
-                columns = self._probabilities(logits)
+                proba = self._loss.predict_proba(logits)  # type: ignore[attr-defined]
+                columns = probability_columns(self.classes_, proba)
                 found = pa.table({k: table.column(k) for k in keep} | columns)
                 writer = writer or pq.ParquetWriter(name, found.schema)
                 writer.write_table(found)
             if writer is None:
                 raise ValueError("the table has no rows")
             writer.close()
-
-    def _probabilities(self, logits: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-        """Return a column for the second of two classes, or one for each of more than two."""
-        proba = self._loss.predict_proba(logits)  # type: ignore[attr-defined]
-        if len(self.classes_) == 2:
-            return {PROBABILITY: proba[:, 1]}
-        names = (f"{PROBABILITY}_{label}" for label in self.classes_)
-        return dict(zip(names, proba.T, strict=True))
 
     @contextmanager
     def _opened(self, *tables: Any) -> Iterator[list[Any]]:
@@ -102,3 +95,13 @@ class LazyMixin:
             )
         for table, indices in encoded_parts(encoder, source, keep):
             yield table, self._logits(indices)  # type: ignore[attr-defined]
+
+
+def probability_columns(
+    classes: NDArray[Any], proba: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """Return a column for the second of two classes, or one for each of more than two."""
+    if len(classes) == 2:
+        return {PROBABILITY: proba[:, 1]}
+    names = (f"{PROBABILITY}_{label}" for label in classes)
+    return dict(zip(names, proba.T, strict=True))

@@ -300,3 +300,8 @@ class Ensemble(nn.Module):
     def n_zero_rows(self) -> int:
         """Count the rows of all tables that are exactly zero."""
         return sum(member.n_zero_rows() for member in self)
+
+
+def members_of(module: CTRModule | Ensemble) -> list[CTRModule]:
+    """Return the members of an ensemble, or the module itself."""
+    return list(module) if isinstance(module, Ensemble) else [module]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sk_dynint._display import Summary
+from sk_dynint._module import members_of
 
 KINDS = {
     "categorical": "of levels",
@@ -32,7 +33,7 @@ def fit_summary(classifier: Any) -> Summary:
     """
     encoder, module = classifier.encoder_, classifier.net_.module_
     summary = [("fields", _fields(encoder)), ("levels", _levels(encoder))]
-    parts = list(module) if classifier.n_members_ > 1 else [module]
+    parts = members_of(module)
     n_rows, dim = parts[0].embedding.weight.shape
     in_tables = [p for part in parts for table in part.tables for p in table.parameters()]
     size = sum(p.nbytes for p in in_tables) / 1e6

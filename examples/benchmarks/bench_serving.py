@@ -157,11 +157,8 @@ def main():
             rows = in_python(f"{of}, {networks}", made, X)
             if name == "flights" and n_members == 1:
                 model, flight_rows = made, rows
-    for variant in (
-        "pin",
-        "dgp",
-        "dwp",
-    ):  # of the last table; how good a network is does not matter
+    # Of the last table; how good a network is does not matter.
+    for variant in ("pin", "dgp", "dwp"):
         made = DynIntClassifier(variant, n_members=4, random_state=0, crosses=None, max_epochs=1)
         in_python(f"{of}, 4 members, {variant}", made.fit(X, y), X, ["a dict"])
     if args.clients:

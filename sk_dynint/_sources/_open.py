@@ -12,9 +12,9 @@ from typing import Any
 
 from ._parts import FilePart, FramePart, naming
 from ._source import Source
-from ._text import numbers_of_texts, without_missing_texts
+from ._text import SEPARATORS, numbers_of_texts, without_missing_texts
 
-FORMATS = {".parquet": "parquet", ".csv": ",", ".tsv": "\t"}
+FORMATS = {".parquet": "parquet", **SEPARATORS}
 """What a file is by the end of its name: Parquet, or text with this separator."""
 
 

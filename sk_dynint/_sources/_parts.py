@@ -88,13 +88,16 @@ class FramePart:
 
     def __init__(self, frame: Any) -> None:
         self.frame = frame
+        self.n_rows: int | None = None
 
     def count(self) -> int:
-        """Return the number of rows, by running the plan."""
+        """Return the number of rows, for which the plan is run once."""
         import polars as pl
 
-        with naming(self.name):
-            return int(self.frame.select(pl.len()).collect(engine="streaming").item())
+        if self.n_rows is None:
+            with naming(self.name):
+                self.n_rows = int(self.frame.select(pl.len()).collect(engine="streaming").item())
+        return self.n_rows
 
     def read(self, columns: Sequence[str], start: int) -> Iterator[Table]:
         """Yield the rows from a position on, some at a time."""

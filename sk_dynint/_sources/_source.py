@@ -8,10 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._parts import BATCH_ROWS, Part
-
-Table = Any
-"""pyarrow.Table."""
+from ._parts import BATCH_ROWS, Part, Table
 
 
 class Source:

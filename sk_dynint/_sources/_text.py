@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+"""What separates the cells of a text file, by the end of its name."""
+
 MISSING_TEXTS = (
     *("", "NA", "N/A", "#N/A", "#N/A N/A", "#NA", "<NA>", "n/a", "nan", "NaN", "-nan", "-NaN"),
     *("NULL", "null", "None", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),

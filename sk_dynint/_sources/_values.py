@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._source import Source, Table, as_frame
+from ._parts import Table
+from ._source import Source, as_frame
 from ._store import Store
 
 CHUNK_ROWS = 2**20

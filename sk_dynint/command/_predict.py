@@ -6,12 +6,11 @@ import argparse
 from typing import Any
 
 from sk_dynint._base import BaseCTRClassifier
+from sk_dynint._lazy import probability_columns
 from sk_dynint._loading import load
 from sk_dynint.datasets import read_table, write_table
 
 from ._table import check_writable
-
-PROBABILITY = "probability"
 
 
 def run(args: argparse.Namespace) -> None:
@@ -28,17 +27,9 @@ def run(args: argparse.Namespace) -> None:
         separator=args.separator,
         **_kinds(model, kept),
     )
-    found = frame[args.keep].assign(**_probabilities(model, frame[columns]))
+    proba = model.predict_proba(frame[columns])
+    found = frame[args.keep].assign(**probability_columns(model.classes_, proba))
     write_table(found, args.out)
-
-
-def _probabilities(model: Any, X: Any) -> dict[str, Any]:
-    """Return a column for the second of two classes, or one for each of more than two."""
-    proba = model.predict_proba(X)
-    if len(model.classes_) == 2:
-        return {PROBABILITY: proba[:, 1]}
-    names = (f"{PROBABILITY}_{label}" for label in model.classes_)
-    return dict(zip(names, proba.T, strict=True))
 
 
 def _kinds(model: Any, kept: list[str]) -> dict[str, list[str]]:

@@ -12,20 +12,14 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from sk_dynint._sources import MISSING_TEXTS, SEPARATORS
+
 from ._lines import ShortLines, shorten, unpacked
 
-SEPARATORS = {".csv": ",", ".tsv": "\t"}
 SUFFIXES = (".parquet", *SEPARATORS)
 
 PACKED_BY_PANDAS = {".zst", ".tar", ".tgz"}
 """Archives that only pandas opens."""
-
-MISSING_TEXTS = (
-    *("", "NA", "N/A", "#N/A", "#N/A N/A", "#NA", "<NA>", "n/a", "nan", "NaN", "-nan", "-NaN"),
-    *("NULL", "null", "None", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
-)
-"""Cells of a text file that are missing values, except in columns called categorical, where only an
-empty one is."""
 
 
 def read_table(

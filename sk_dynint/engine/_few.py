@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from sk_dynint._compiled import compiled_loops
-from sk_dynint._module import CTRModule, Ensemble, FieldEmbedding
+from sk_dynint._module import CTRModule, Ensemble, FieldEmbedding, members_of
 from sk_dynint.engine.kernels import find_kernel
 from sk_dynint.interactions import (
     PIN,
@@ -135,11 +135,6 @@ class FewRows:
         self.loops.look_up(indices, *self.lookup, embedding, x0)
         self.loop(x0, self.layers, self.ends, *self.options, out)
         return out
-
-
-def members_of(module: CTRModule | Ensemble) -> list[CTRModule]:
-    """Return the members of an ensemble, or the module itself."""
-    return list(module) if isinstance(module, Ensemble) else [module]
 
 
 def _shared(table: FieldEmbedding) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:

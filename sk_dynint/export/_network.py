@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sk_dynint._module import CTRModule, Ensemble, FieldEmbedding
+from sk_dynint._module import CTRModule, Ensemble, FieldEmbedding, members_of
 
 TableDtype = Literal["float32", "float16", "int8"]
 """What the numbers of an exported embedding table are stored in."""
@@ -87,7 +87,7 @@ class Predictor(nn.Module):
             raise ValueError(f"table_dtype={dtype!r} is none of {get_args(TableDtype)}")
         self.module = copy.deepcopy(module).cpu().requires_grad_(False)
         self.shift = shift
-        members = self.module if isinstance(self.module, Ensemble) else [self.module]
+        members = members_of(self.module)
         for member in members:
             for name in ("embedding", "first_order"):
                 if (table := getattr(member, name)) is not None:

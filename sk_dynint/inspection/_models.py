@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from sk_dynint._base import BaseCTRClassifier
-from sk_dynint._module import ClassBodies, CTRModule, Ensemble
+from sk_dynint._module import ClassBodies, CTRModule, members_of
 from sk_dynint._process import no_fork, one_thread, safe_threads
 from sk_dynint._rows import check_columns, encode
 from sk_dynint.engine import Workers
@@ -43,7 +43,7 @@ class Model:
         module = clf.net_.module_
         if module.training:
             module.eval()
-        self.members: list[CTRModule] = [*module] if isinstance(module, Ensemble) else [module]
+        self.members = members_of(module)
         self.n_fields = len(self.encoder.cardinalities_)
         self.outputs = list(clf.classes_) if len(clf.classes_) > 2 else None
         self.n_outputs = len(self.outputs or [0])

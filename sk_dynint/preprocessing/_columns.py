@@ -50,10 +50,7 @@ def check_frame(estimator: BaseEstimator, X: Any, *, reset: bool) -> pd.DataFram
 
 def check_source(estimator: BaseEstimator, source: Source) -> None:
     """Give the estimator the number and the names of the columns of a table read in parts."""
-    if not len(source):
-        raise ValueError(
-            f"Found array with 0 sample(s) (shape={source.shape}) while a minimum of 1 is required."
-        )
+    _check_shape(source.shape)
     estimator.n_features_in_ = len(source.columns)
     estimator.feature_names_in_ = np.array(source.columns, dtype=object)
     estimator._labels_in = None
@@ -87,14 +84,19 @@ def unfrozen(encoder: Any) -> Any:
 
 def _check_shape_and_names(X: pd.DataFrame) -> None:
     """Refuse what scikit-learn's `check_array` would refuse in an array."""
-    for size, what in zip(X.shape, ("sample(s)", "feature(s)"), strict=True):
-        if size == 0:
-            raise ValueError(
-                f"Found array with 0 {what} (shape={X.shape}) while a minimum of 1 is required."
-            )
+    _check_shape(X.shape)
     if not X.columns.is_unique:
         repeated = X.columns[X.columns.duplicated()].unique().tolist()
         raise ValueError(f"Expected column names that differ, got more than one of {repeated}.")
+
+
+def _check_shape(shape: tuple[int, ...]) -> None:
+    """Refuse a table without rows or columns."""
+    for size, what in zip(shape, ("sample(s)", "feature(s)"), strict=True):
+        if size == 0:
+            raise ValueError(
+                f"Found array with 0 {what} (shape={shape}) while a minimum of 1 is required."
+            )
 
 
 def _check_labels(estimator: BaseEstimator, X: pd.DataFrame) -> None:

@@ -38,9 +38,15 @@ from ._fitting import Fitting, Limits, count_tasks, encode_columns
 from ._levels import CategoricalField
 from ._list_field import ListField
 from ._lists import shortened, split_strings
-from ._roles import column_position, resolve_binning, resolve_crosses, resolve_separators
+from ._roles import (
+    column_position,
+    columns_named,
+    resolve_binning,
+    resolve_crosses,
+    resolve_separators,
+)
 from ._state import parts_of, prefixed
-from ._streaming import fit_source, source_columns, transform_source
+from ._streaming import fit_source, transform_source
 from ._target import Sample
 
 
@@ -662,7 +668,7 @@ class FieldEncoder(DisplayMixin, FieldsMixin, Versioned, TransformerMixin, BaseE
         self._validate_params()
         source = as_source(X)
         weight = self._checked_weight(sample_weight, len(source))
-        crosses = resolve_crosses(self.crosses, source_columns(source))
+        crosses = resolve_crosses(self.crosses, columns_named(source.columns))
         sample = self._sample(crosses, len(source), y, weight)
         check_source(self, source)
         indices, fitted = fit_source(self, source, weight, crosses, sample, encodes=encodes)

@@ -38,8 +38,12 @@ def resolve_categorical(chosen: str | ArrayLike, columns: Sequence[Column]) -> l
 
 def named_categorical(chosen: str | ArrayLike, labels: Sequence[Any]) -> list[bool]:
     """Return which columns are called categorical, whatever they hold."""
-    numbers = [Column(label, np.empty(0), "numbers") for label in labels]
-    return resolve_categorical(chosen, numbers)
+    return resolve_categorical(chosen, columns_named(labels))
+
+
+def columns_named(labels: Sequence[Any]) -> list[Column]:
+    """Return columns without cells, to find names among."""
+    return [Column(label, np.empty(0), "numbers") for label in labels]
 
 
 def resolve_binning(

@@ -19,6 +19,7 @@ from sk_dynint._sources import (
     Source,
     Store,
     Table,
+    as_frame,
     count_values,
     folder_for,
     merged_values,
@@ -38,7 +39,13 @@ from ._crosses import Cross, encode_crosses, fit_crosses
 from ._field import Field, Indices
 from ._fitting import encode_columns, n_slots
 from ._lists import shortened, split_strings
-from ._roles import named_categorical, resolve_binning, resolve_categorical, resolve_separators
+from ._roles import (
+    columns_named,
+    named_categorical,
+    resolve_binning,
+    resolve_categorical,
+    resolve_separators,
+)
 from ._target import Sample
 
 Floats = NDArray[np.float64]
@@ -65,8 +72,7 @@ class Reader(NamedTuple):
         """Return the reader of an encoder's columns."""
         labels = list(source.columns)
         named = named_categorical(encoder.categorical_features, labels)
-        texts = [Column(label, np.empty(0, dtype=object), "strings") for label in labels]
-        separators = resolve_separators(encoder.separators, texts)
+        separators = resolve_separators(encoder.separators, columns_named(labels))
         return cls(
             labels, source.is_text, source.categories, named, separators, encoder.max_list_length
         )
@@ -81,14 +87,16 @@ class Reader(NamedTuple):
         except (TypeError, ValueError) as error:
             raise type(error)(f"{name}: {error}") from error
 
-    def merged(self, j: int, files: Sequence[Any], share: float) -> tuple[Column, Floats]:
+    def merged(
+        self, j: int, files: Sequence[Any], share: float, *, as_numbers: bool
+    ) -> tuple[Column, Floats]:
         """Return the distinct values of a column in all files of counts, and their counts.
 
         With less than 1, `share` is that of the rows which are drawn to be counted.
         """
         read = None
         if self.is_text:
-            read = partial(self.cells, j, as_numbers=self.is_of_numbers(j, files))
+            read = partial(self.cells, j, as_numbers=as_numbers)
         found = merged_values(files, j, read=read, share=share)
         found = found.filter(found["n"] > 0)
         frame = arrow_to_pandas(found["v"].alias(self.labels[j]).to_frame())
@@ -99,25 +107,17 @@ class Reader(NamedTuple):
             column = replace(column, codes=codes, values=categories)
         return column, found["n"].to_numpy().astype(np.float64)
 
-    def may_be_sampled(self, j: int, arrow_type: Any, files: Sequence[Any]) -> bool:
-        """Whether a column has so many numbers that a sample has to do."""
+    def is_of_numbers(self, j: int, source: Source, files: Sequence[Any]) -> bool:
+        """Whether a column holds numbers, or texts that all are, and was not called categorical."""
         import pyarrow.types as types
 
-        if (
-            self.is_named[j]
-            or self.labels[j] in self.categories
-            or n_entries(files, j) < MAX_VALUES
-        ):
+        if self.is_named[j] or self.labels[j] in self.categories or j in self.separators:
             return False
-        is_number = types.is_floating(arrow_type) or types.is_integer(arrow_type)
-        return is_number or (self.is_text and self.is_of_numbers(j, files))
-
-    def is_of_numbers(self, j: int, files: Sequence[Any]) -> bool:
-        """Whether all texts of a column are numbers, and it was not called categorical."""
-        if self.is_named[j] or j in self.separators:
-            return False
-        texts = (without_missing_texts(values) for values in values_by_file(files, j))
-        return all(numbers_of_texts(each) is not None for each in texts)
+        if self.is_text:
+            texts = (without_missing_texts(values) for values in values_by_file(files, j))
+            return all(numbers_of_texts(each) is not None for each in texts)
+        kind = source.schema.field(self.labels[j]).type
+        return types.is_floating(kind) or types.is_integer(kind)
 
     def cells(self, j: int, texts: Any, *, as_numbers: bool) -> Any:
         """Return what texts stand for, a polars series."""
@@ -135,7 +135,7 @@ class Reader(NamedTuple):
         import polars as pl
 
         made = []
-        for j, (texts, field) in enumerate(zip(pl.from_arrow(table), fields, strict=True)):
+        for j, (texts, field) in enumerate(zip(as_frame(table), fields, strict=True)):
             cells = self.cells(j, texts, as_numbers=field.is_numeric)
             made.append(texts if cells is None else cells)  # which is refused by its kind
         return pl.DataFrame(made)
@@ -161,17 +161,14 @@ def fit_fields(
     store.check_space(len(source) * len(source.columns) * 4, "counting and encoding these rows")
     count_values(source, weight, store, _refuse_infinite)
     files, limits = store.counts(), encoder._limits()
-    binnings = resolve_binning(
-        encoder.binning, source_columns(source), [False] * len(reader.labels)
-    )
+    columns = columns_named(reader.labels)
+    binnings = resolve_binning(encoder.binning, columns, [False] * len(columns))
     fields, all_counts = [], []
     for j, binning in enumerate(binnings):
-        share = 1.0
-        if weight is None and reader.may_be_sampled(
-            j, source.schema.field(reader.labels[j]).type, files
-        ):
+        of_numbers, share = reader.is_of_numbers(j, source, files), 1.0
+        if of_numbers and weight is None and n_entries(files, j) >= MAX_VALUES:
             share = min(SAMPLE_ROWS / len(source), 1.0)
-        column, counted = reader.merged(j, files, share)
+        column, counted = reader.merged(j, files, share, as_numbers=of_numbers)
         (is_categorical,) = resolve_categorical("from_dtype", [column])
         is_numeric = not (is_categorical or reader.is_named[j])
         counts, _ = count_column(column, is_numeric=is_numeric, weight=counted, order=None)
@@ -239,11 +236,6 @@ def fit_source(
             options = encoder._limits()._asdict()
             fitted = fit_crosses(crosses, matrix, fields, sample, **options)
         return matrix, (fields, counts, fitted)
-
-
-def source_columns(source: Source) -> list[Column]:
-    """Return columns without cells that have the names of those of a table."""
-    return [Column(label, np.empty(0), "numbers") for label in source.columns]
 
 
 def transform_source(encoder: Any, source: Source) -> Indices:

@@ -182,9 +182,7 @@ class Selection:
         self.data = data
         self.rows = torch.from_numpy(rows)
         self.window = window
-        if own is not None:
-            self._columns, self._values = map(torch.from_numpy, own)
-        self._has_own = own is not None
+        self._own = None if own is None else tuple(map(torch.from_numpy, own))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -192,8 +190,9 @@ class Selection:
     def take(self, rows: slice | Tensor) -> Batch:
         """Return the rows at the given positions among those that belong here."""
         batch = self.data.take(self.rows[rows])
-        if self._has_own:
-            batch.indices[:, self._columns] = self._values[rows]
+        if self._own is not None:
+            columns, values = self._own
+            batch.indices[:, columns] = values[rows]
         return batch
 
 
